@@ -1,0 +1,54 @@
+"""Input rules shared by every public function: a clear error, or a tensor of the right shape."""
+
+import torch
+from torch import Tensor
+
+
+def require(name: str, x: Tensor, *shape: int | str) -> None:
+    """Raise unless ``x`` is a floating-point tensor whose last dimensions are ``shape``.
+
+    A number in ``shape`` must match; a letter stands for any size, the same letter for the same
+    size. ``require("svd_orthogonalize", M, "n", "n")`` asks for square matrices.
+    """
+    expected = f"(..., {', '.join(map(str, shape))})"
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} expects a torch.Tensor {expected}, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"{name} expects a floating-point tensor {expected}, got {x.dtype}")
+    last = tuple(x.shape[-len(shape) :])
+    sizes: dict[str, int] = {}
+    fits = len(last) == len(shape) and all(
+        size == (wanted if isinstance(wanted, int) else sizes.setdefault(wanted, size))
+        for size, wanted in zip(last, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{name} expects shape {expected}, got {tuple(x.shape)}")
+
+
+def require_square(name: str, M: Tensor) -> None:
+    """Raise unless ``M`` holds square matrices of size 2 or more."""
+    require(name, M, "n", "n")
+    if M.shape[-1] < 2:
+        raise ValueError(f"{name} expects n >= 2, got {tuple(M.shape)}")
+
+
+def require_pair(name: str, x: Tensor, y: Tensor, *shape: int | str) -> None:
+    """Raise unless both tensors end in ``shape`` and their batch dimensions broadcast."""
+    require(name, x, *shape)
+    require(name, y, *shape)
+    if x.dtype != y.dtype:
+        raise TypeError(f"{name} expects one dtype for both, got {x.dtype} and {y.dtype}")
+    try:
+        torch.broadcast_shapes(x.shape, y.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} expects batch shapes that broadcast, got {tuple(x.shape)} and {tuple(y.shape)}"
+        ) from None
+
+
+def any_true(condition: Tensor) -> bool:
+    """Whether any entry is true; false inside ``torch.func.vmap``, where values cannot be read."""
+    try:
+        return bool(condition.any())
+    except RuntimeError:
+        return False

@@ -1,0 +1,52 @@
+"""Arithmetic shared by the maps: lengths at any scale, smooth functions of a squared angle."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def dot(x: Tensor, y: Tensor) -> Tensor:
+    """Dot product along the last axis, which is kept."""
+    return (x * y).sum(-1, keepdim=True)
+
+
+def length(v: Tensor) -> Tensor:
+    """Euclidean norm along the last axis, which is kept, for every scale that the dtype can hold.
+
+    The squares of entries such as 1e20 overflow float32. Dividing by the largest entry first, a
+    constant and hence detached, changes neither the value nor the derivative.
+    """
+    scale = v.detach().abs().amax(-1, keepdim=True)
+    scale = torch.where(scale > 0, scale, 1)
+    return scale * torch.linalg.vector_norm(v / scale, dim=-1, keepdim=True)
+
+
+def normalize(v: Tensor) -> Tensor:
+    """``v / |v|`` along the last axis; NaN for the zero vector, which has no direction."""
+    scaled = v / v.detach().abs().amax(-1, keepdim=True)
+    return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+
+
+def nan_if_not_finite(M: Tensor) -> Tensor:
+    """0 for each matrix of a batch, NaN for one that holds NaN or infinity.
+
+    Added to a result that does not read every entry, it keeps bad input from looking good.
+    """
+    return (M.detach() * 0).sum((-2, -1))
+
+
+def even_function(
+    t: Tensor, series: Sequence[float], direct: Callable[[Tensor], Tensor], below: float
+) -> Tensor:
+    """A smooth function of ``t`` (a squared angle): its power series ``below``, else ``direct``.
+
+    Both branches are evaluated on safe arguments, so that neither value nor derivative of the
+    branch not taken can leak a NaN.
+    """
+    small = t < below
+    near, far = torch.where(small, t, 0), torch.where(small, 1, t)
+    value = torch.zeros_like(t)
+    for coefficient in reversed(series):
+        value = value * near + coefficient
+    return torch.where(small, value, direct(far))

@@ -1,0 +1,151 @@
+"""Four numbers: unit quaternions in wxyz order."""
+
+import torch
+from torch import Tensor
+
+from rotlib._input import any_true, require, require_pair
+from rotlib._numerics import nan_if_not_finite, normalize
+
+
+def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
+    r"""Rotation matrix of a quaternion, which is normalised first.
+
+    .. math:: R = I + 2w\,\hat v + 2\,\hat v^2, \qquad (w, v) = q / \lVert q \rVert
+
+    ``q`` and ``-q`` give the same matrix.
+
+    Args:
+        q_wxyz: ``(..., 4)`` quaternions, scalar part first, any nonzero length.
+
+    Returns:
+        ``(..., 3, 3)`` rotation matrices.
+
+    Raises:
+        ValueError: if a quaternion is exactly zero. Inside ``torch.func.vmap`` values cannot be
+            read, and that item is NaN instead.
+
+    Source: chapter 4.
+    """
+    require("quaternion_to_matrix", q_wxyz, 4)
+    if any_true((q_wxyz == 0).all(-1)):
+        raise ValueError(
+            "quaternion_to_matrix expects nonzero (w, x, y, z), got a quaternion of zeros"
+        )
+    w, x, y, z = normalize(q_wxyz).unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def matrix_to_quaternion(R: Tensor) -> Tensor:
+    r"""Unit quaternion of a rotation matrix, with :math:`w \ge 0`.
+
+    The matrix :math:`4qq^\top` is linear in ``R``; its row with the largest diagonal entry,
+    normalised, is ``q``. That row is never shorter than 2, so the value and the derivative are
+    accurate for every rotation, half turns included.
+
+    Args:
+        R: ``(..., 3, 3)`` rotation matrices.
+
+    Returns:
+        ``(..., 4)`` quaternions ``wxyz`` of unit length.
+
+    Singular points:
+        None for the derivative. At a half turn ``w = 0`` and both signs are equally right: the
+        largest component is taken positive, and the derivative belongs to that branch.
+
+    Source: chapter 4.
+    """
+    require("matrix_to_quaternion", R, 3, 3)
+    r11, r12, r13, r21, r22, r23, r31, r32, r33 = R.flatten(-2).unbind(-1)
+    ww, xx = 1 + r11 + r22 + r33, 1 + r11 - r22 - r33
+    yy, zz = 1 - r11 + r22 - r33, 1 - r11 - r22 + r33
+    wx, wy, wz = r32 - r23, r13 - r31, r21 - r12
+    xy, xz, yz = r12 + r21, r13 + r31, r23 + r32
+    entries = [ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz]
+    outer = torch.stack(entries, -1).unflatten(-1, (4, 4))  # 4 q q^T
+    largest = torch.stack([ww, xx, yy, zz], -1).argmax(-1)
+    row = torch.take_along_dim(outer, largest[..., None, None], -2).squeeze(-2)
+    q_wxyz = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
+    q_wxyz = q_wxyz + nan_if_not_finite(R)[..., None]
+    return torch.where(q_wxyz[..., :1] < 0, -q_wxyz, q_wxyz)
+
+
+def quaternion_multiply(p_wxyz: Tensor, q_wxyz: Tensor) -> Tensor:
+    r"""Hamilton product: rotate by ``q`` first, then by ``p``.
+
+    .. math:: (p_w, p_v)(q_w, q_v) = (p_w q_w - p_v \cdot q_v,\; p_w q_v + q_w p_v + p_v \times q_v)
+
+    Args:
+        p_wxyz: ``(..., 4)`` quaternions.
+        q_wxyz: ``(..., 4)`` quaternions; batch shapes broadcast.
+
+    Returns:
+        ``(..., 4)`` products; lengths multiply.
+
+    Source: chapter 4.
+    """
+    require_pair("quaternion_multiply", p_wxyz, q_wxyz, 4)
+    a, b, c, d = p_wxyz.unbind(-1)
+    w, x, y, z = q_wxyz.unbind(-1)
+    product = [
+        a * w - b * x - c * y - d * z,
+        a * x + b * w + c * z - d * y,
+        a * y - b * z + c * w + d * x,
+        a * z + b * y - c * x + d * w,
+    ]
+    return torch.stack(product, -1)
+
+
+def quaternion_conjugate(q_wxyz: Tensor) -> Tensor:
+    """``(w, -x, -y, -z)``: the inverse rotation, for a unit quaternion.
+
+    Args:
+        q_wxyz: ``(..., 4)`` quaternions.
+
+    Returns:
+        ``(..., 4)`` quaternions.
+
+    Source: chapter 4.
+    """
+    require("quaternion_conjugate", q_wxyz, 4)
+    return torch.cat([q_wxyz[..., :1], -q_wxyz[..., 1:]], -1)
+
+
+def wxyz_to_xyzw(q_wxyz: Tensor) -> Tensor:
+    """Move the scalar part from first to last, the order of SciPy and RoMa.
+
+    Args:
+        q_wxyz: ``(..., 4)`` quaternions.
+
+    Returns:
+        ``(..., 4)`` quaternions ``xyzw``.
+
+    Source: conventions page.
+    """
+    require("wxyz_to_xyzw", q_wxyz, 4)
+    return q_wxyz.roll(-1, -1)
+
+
+def xyzw_to_wxyz(q_xyzw: Tensor) -> Tensor:
+    """Move the scalar part from last to first, the order of this library.
+
+    Args:
+        q_xyzw: ``(..., 4)`` quaternions.
+
+    Returns:
+        ``(..., 4)`` quaternions ``wxyz``.
+
+    Source: conventions page.
+    """
+    require("xyzw_to_wxyz", q_xyzw, 4)
+    return q_xyzw.roll(1, -1)

@@ -1,0 +1,129 @@
+"""SVD gradients as generic layers stabilise them: the same forward, three other backwards.
+
+Differentiating the factors U and V one by one brings in :math:`F_{ij} = 1/(s_i^2 - s_j^2)`. In the
+product :math:`UV^\\top` the numerator :math:`s_i - s_j` cancels all but :math:`1/(s_i + s_j)`
+(chapter 8). A layer that changes F before the product loses that cancellation. These functions
+show what is left; :func:`~rotlib.orthogonalize.svd_orthogonalize` needs none of it.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from rotlib._input import require_square
+from rotlib.orthogonalize import signed_svd
+
+
+def svd_orthogonalize_autograd(M: Tensor) -> Tensor:
+    r"""Nearest rotation, differentiated by autograd through ``torch.linalg.svd``.
+
+    The backward divides by :math:`s_i^2 - s_j^2`.
+
+    Args:
+        M: ``(..., n, n)`` matrices.
+
+    Returns:
+        ``(..., n, n)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
+
+    Singular points:
+        Where two singular values agree the derivative is NaN, infinite or wrong: at every
+        rotation matrix, for example. The gradient of an item that is not finite is 0.
+
+    Source: chapters 8 and 10.
+    """
+    require_square("svd_orthogonalize_autograd", M)
+    U, _, V = signed_svd(M)
+    return U @ V.mT
+
+
+class _Stabilized(Function):
+    """Nearest rotation whose backward uses a table of gains in place of 1/(s_i + s_j)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(M, gains_of):
+        U, s, V = signed_svd(M)
+        return U @ V.mT, U, s, V
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        M, ctx.gains_of = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(M, *output[1:])
+
+    @staticmethod
+    def backward(ctx, grad, *_):
+        M, U, s, V = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody wants to differentiate this gradient again
+            U, s, V = signed_svd(M)
+        P = U.mT @ grad @ V
+        gains = ctx.gains_of(s[..., :, None], s[..., None, :]).triu(1)
+        return U @ ((P - P.mT) * (gains + gains.mT)) @ V.mT, None
+
+
+def svd_orthogonalize_clamped(M: Tensor, eps: float) -> Tensor:
+    r"""Nearest rotation whose backward keeps every :math:`|s_i^2 - s_j^2|` at least ``eps``.
+
+    .. math:: \frac{1}{s_i + s_j} \;\longrightarrow\;
+        \frac{s_i - s_j}{\max(s_i^2 - s_j^2,\ \varepsilon)}
+        = \frac{1}{s_i + s_j}\,\min\!\Big(1, \frac{s_i^2 - s_j^2}{\varepsilon}\Big)
+
+    Args:
+        M: ``(..., n, n)`` matrices.
+        eps: smallest denominator, in units of squared singular values; positive.
+
+    Returns:
+        ``(..., n, n)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
+
+    Singular points:
+        The derivative is finite everywhere, and zero where singular values agree: at every
+        rotation matrix the gradient vanishes. Its own derivative is NaN there.
+
+    Source: chapter 10.
+    """
+    require_square("svd_orthogonalize_clamped", M)
+    if not eps > 0:
+        raise ValueError(f"svd_orthogonalize_clamped expects eps > 0, got {eps}")
+
+    def gains_of(a: Tensor, b: Tensor) -> Tensor:
+        clear = (a - b) * (a + b) > eps
+        return torch.where(clear, 1 / torch.where(clear, a + b, 1), (a - b) / eps)
+
+    return _Stabilized.apply(M, gains_of)[0]
+
+
+def svd_orthogonalize_taylor(M: Tensor, terms: int) -> Tensor:
+    r"""Nearest rotation whose backward expands :math:`1/(s_i^2 - s_j^2)` in a geometric series.
+
+    .. math:: \frac{1}{s_i^2 - s_j^2} \;\longrightarrow\;
+        \frac{1}{s_i^2} \sum_{k=0}^{K} \Big(\frac{s_j}{s_i}\Big)^{2k}
+        \quad\text{for } s_i \ge s_j, \qquad K = \text{terms} - 1
+
+    Each plane's gain is thereby multiplied by exactly :math:`1 - (s_j/s_i)^{2(K+1)}`.
+
+    Args:
+        M: ``(..., n, n)`` matrices.
+        terms: number of terms of the series, ``K + 1``; at least 1.
+
+    Returns:
+        ``(..., n, n)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
+
+    Singular points:
+        The gradient vanishes where singular values agree: at every rotation matrix. A pair of
+        zero singular values contributes 0. The gradient's own derivative is NaN there.
+
+    Source: the series of {cite}`wang2022robust`, applied to this map in chapter 10.
+    """
+    require_square("svd_orthogonalize_taylor", M)
+    if terms < 1:
+        raise ValueError(f"svd_orthogonalize_taylor expects terms >= 1, got {terms}")
+
+    def gains_of(larger: Tensor, smaller: Tensor) -> Tensor:
+        exists = larger.abs() > 0
+        a = torch.where(exists, larger, 1)
+        ratio = (smaller / a) ** 2
+        series = sum(ratio**k for k in range(terms))
+        return torch.where(exists, (1 - smaller / a) / a * series, 0)
+
+    return _Stabilized.apply(M, gains_of)[0]
