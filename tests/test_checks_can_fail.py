@@ -1,0 +1,221 @@
+"""A test that cannot fail tests nothing: break rotlib in one place, and see a named test go red."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import rotlib
+
+TESTS = Path(__file__).resolve().parent
+TESTS_FAILED = 1  # pytest's exit code; 2 to 5 are interruptions, errors and empty selections
+
+
+class Mutation(NamedTuple):
+    """Replace ``old`` by ``new`` in ``module``; then ``tests`` (a file, and a -k) must go red."""
+
+    module: str
+    old: str
+    new: str
+    tests: str
+    select: str
+
+
+MUTATIONS = {
+    "transposed nearest rotation": Mutation(
+        "orthogonalize", "return U @ V.mT, V, s", "return V @ U.mT, V, s", "orthogonalize", "nearer"
+    ),
+    "determinant dropped": Mutation(
+        "orthogonalize",
+        "flip = torch.cat([torch.ones_like(s[..., :-1]), handedness[..., None]], -1)",
+        "flip = torch.ones_like(s)",
+        "orthogonalize",
+        "special_orthogonal",
+    ),
+    "1 / (s_i - s_j)": Mutation(
+        "orthogonalize",
+        "s[..., :, None] + s[..., None, :]",
+        "s[..., :, None] - s[..., None, :]",
+        "orthogonalize",
+        "tangent_part",
+    ),
+    "unsigned s3": Mutation(
+        "orthogonalize",
+        "(s * flip).masked_fill",
+        "s.masked_fill",
+        "orthogonalize",
+        "any_dimension_is_that",
+    ),
+    "zero gradient": Mutation(
+        "orthogonalize",
+        "return _NearestRotation._differential(ctx, grad)",
+        "return 0 * grad",
+        "orthogonalize",
+        "tangent_part",
+    ),
+    "half of the second derivative": Mutation(
+        "orthogonalize", "return Z @ X + X @ Z, Z", "return Z @ X, Z", "orthogonalize", "gradgrad"
+    ),
+    "one NaN for the whole batch": Mutation(
+        "orthogonalize",
+        "torch.where(bad, identity, working)",
+        "working + 0 * working.sum()",
+        "input",
+        "not_finite and svd",
+    ),
+    "rows for columns in 6D": Mutation(
+        "orthogonalize",
+        "return gram_schmidt(x.unflatten(-1, (2, 3)).mT)",
+        "return gram_schmidt(x.unflatten(-1, (2, 3)).mT).mT",
+        "conventions",
+        "active or pytorch3d",
+    ),
+    "columns for rows in 9D": Mutation(
+        "orthogonalize",
+        "return R.flatten(-2)",
+        "return R.mT.flatten(-2)",
+        "conventions",
+        "row_major",
+    ),
+    "Gram-Schmidt projects once": Mutation(
+        "orthogonalize",
+        "r2 = normalize(r2 - dot(r1, r2) * r1)",
+        "",
+        "orthogonalize",
+        "nearly_parallel",
+    ),
+    "largest eigenvector": Mutation(
+        "orthogonalize",
+        ".eigenvectors[..., :1]",
+        ".eigenvectors[..., -1:]",
+        "orthogonalize",
+        "smallest_eigenvector",
+    ),
+    "angle for half of it": Mutation(
+        "rotvec", "sine_over_angle(t / 4) ** 2", "sine_over_angle(t) ** 2", "rotvec", "mpmath"
+    ),
+    "half of the logarithm": Mutation(
+        "rotvec", "return 2 * half * q_v", "return half * q_v", "rotvec", "logarithm"
+    ),
+    "quaternions read as xyzw": Mutation(
+        "quaternion",
+        "w, x, y, z = normalize(q_wxyz)",
+        "x, y, z, w = normalize(q_wxyz)",
+        "quaternion",
+        "scipy",
+    ),
+    "wxyz and xyzw swapped": Mutation(
+        "quaternion",
+        "return q_wxyz.roll(-1, -1)",
+        "return q_wxyz.roll(1, -1)",
+        "conventions",
+        "roma",
+    ),
+    "conjugate does nothing": Mutation(
+        "quaternion", "-q_wxyz[..., 1:]], -1)", "q_wxyz[..., 1:]], -1)", "quaternion", "conjugate"
+    ),
+    "quaternion from the trace alone": Mutation(
+        "quaternion", ".argmax(-1)", ".argmax(-1) * 0", "quaternion", "half_turns"
+    ),
+    "left for right Jacobian": Mutation(
+        "jacobians", "identity - versine_over", "identity + versine_over", "jacobians", "mpmath"
+    ),
+    "1 / alpha missing": Mutation(
+        "jacobians", "r2 / alpha, zero", "r2, zero", "jacobians", "autograd and gram_schmidt"
+    ),
+    "spectrum without its 2": Mutation(
+        "jacobians", "(2 / (s[..., i]", "(1 / (s[..., i]", "jacobians", "signed_singular_values"
+    ),
+    "wrong sign in hat": Mutation(
+        "matrix", "[zero, -z, y, z,", "[zero, z, y, -z,", "matrix", "hat"
+    ),
+    "generator ignored": Mutation(
+        "matrix", "generator=generator, dtype", "generator=None, dtype", "matrix", "generator"
+    ),
+    "reflections pass as rotations": Mutation(
+        "matrix", "orthonormal & (", "orthonormal | (", "matrix", "no_rotation"
+    ),
+    "one term too many": Mutation(
+        "stabilized", "range(terms)", "range(terms + 1)", "stabilized", "taylor_multiplies"
+    ),
+    "clamped from above": Mutation(
+        "stabilized", "(a + b) > eps", "(a + b) < eps", "stabilized", "clamping_multiplies"
+    ),
+    "intrinsic for extrinsic": Mutation(
+        "euler",
+        "third if intrinsic else",
+        "third if not intrinsic else",
+        "euler",
+        "matrix_is_scipys",
+    ),
+    "gimbal lock not noticed": Mutation(
+        "euler", "(y.abs() < limit) &", "(y.abs() < 0) &", "euler", "at_gimbal_lock"
+    ),
+    "half of the distance": Mutation(
+        "distance", "2 * torch.atan2(", "torch.atan2(", "distance", "as_far_as"
+    ),
+    "comparison that never fails": Mutation(
+        "check",
+        "if not gap <= tolerance or gap == torch.inf:",
+        "if False:",
+        "check",
+        "disagreement",
+    ),
+    "NaN agrees with NaN": Mutation("check", "nan=torch.inf", "nan=0", "check", "no_number"),
+}
+
+
+def copy_of_rotlib(folder):
+    source = Path(rotlib.__file__).parent
+    skip = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(source, folder / "rotlib", ignore=skip)
+
+
+def run_tests(folder, *selection):
+    """Run tests against the copy in ``folder``; conftest refuses to run against any other."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment = inherited | {
+        "PYTHONPATH": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # no xdist, and two seconds saved
+        "ROTLIB_UNDER_TEST": str(folder),
+    }
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    command = [sys.executable, "-P", "-m", "pytest", *options, *selection]
+    return subprocess.run(
+        command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_mutation_turns_a_test_red(name, tmp_path):
+    mutation = MUTATIONS[name]
+    path = copy_of_rotlib(tmp_path) / f"{mutation.module}.py"
+    source = path.read_text(encoding="utf-8")
+    assert source.count(mutation.old) == 1, f"{mutation.old!r} is not in {path.name} exactly once"
+    path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
+    done = run_tests(tmp_path, str(TESTS / f"test_{mutation.tests}.py"), "-k", mutation.select)
+    assert done.returncode == TESTS_FAILED, done.stdout + done.stderr
+    assert "1 failed" in done.stdout and "error" not in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_without_a_mutation_the_same_tests_are_green(tmp_path):
+    copy_of_rotlib(tmp_path)
+    files = sorted({str(TESTS / f"test_{mutation.tests}.py") for mutation in MUTATIONS.values()})
+    selected = " or ".join(sorted({f"({mutation.select})" for mutation in MUTATIONS.values()}))
+    done = run_tests(tmp_path, *files, "-k", f"not page and ({selected})")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_only_the_copy_is_tested(tmp_path):
+    """With the copy missing, conftest stops the run instead of testing the installed rotlib."""
+    done = run_tests(tmp_path, str(TESTS / "test_check.py"))
+    assert done.returncode not in (0, TESTS_FAILED)
+    assert "not the copy under test" in done.stderr or "No module named 'rotlib'" in done.stderr
