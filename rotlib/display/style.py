@@ -1,0 +1,78 @@
+"""One look for the whole book: one colour for each representation, sizes that a phone can show.
+
+The colours are those of Okabe and Ito, which stay apart for colour-blind readers.
+"""
+
+import functools
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+INK = "#1f2430"
+MUTED = "#7a8190"
+FAINT = "#d5d9e0"
+
+#: One colour for each representation, wherever it appears.
+COLORS = {
+    "euler": "#E69F00",
+    "rotvec": "#CC79A7",
+    "quaternion": "#56B4E9",
+    "5d": "#8C6D31",
+    "6d-gs": "#009E73",
+    "9d-svd": "#0072B2",
+    "9d-raw": "#D55E00",
+    "10d": "#6A4C93",
+}
+
+#: The three planes of chapter 8, in the order of their gain's weakest to strongest sum s_i + s_j.
+PLANES = {(1, 2): "#56B4E9", (1, 3): "#CC79A7", (2, 3): "#D55E00"}
+
+STYLE = {
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlecolor": INK,
+    "axes.grid": True,
+    "grid.color": "#eceef2",
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 2.2,
+    "legend.frameon": False,
+    "text.color": INK,
+}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Make a drawing function draw in the book's style, and leave everyone else's as it was."""
+
+    @functools.wraps(draw)
+    def in_style(*args: object, **options: object) -> Figure:
+        with plt.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return in_style
+
+
+def canvas(width: float = 5.2, height: float = 3.4, panels: int = 1, **options: object):
+    """A figure at most as wide as a phone can show legibly, and its axes.
+
+    Args:
+        width: inches; the page shows 96 pixels an inch, a phone about 370 pixels.
+        height: inches.
+        panels: how many axes, side by side.
+        **options: passed to ``Figure.subplots``.
+
+    Returns:
+        The figure and its axes (an array if ``panels`` is larger than 1).
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, panels, **options)
