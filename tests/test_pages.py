@@ -1,0 +1,223 @@
+"""The built book as a reader meets it: from a disk, without a network, with a keyboard, on a phone.
+
+Needs ``make book`` and a Chromium or Chrome on the machine. Without them the tests are skipped;
+with ``REQUIRE_BROWSER=1`` they fail instead.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import repository
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "_build" / "html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+PAGES = sorted(
+    str(path.relative_to(SITE))
+    for folder in ("book", "chapters")
+    for path in SITE.glob(f"{folder}/*")
+    if path.suffix == ".html"
+)
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+RAW_TEX = re.compile(r"\\\(|\\\[|\$\S[^$\n]*\$|\\(?:frac|begin|mathrm|kappa|lVert)\b")
+
+
+def without_browser(reason):
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(f"REQUIRE_BROWSER=1, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not PAGES:
+        without_browser("there is no built book: run `make book` first")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        without_browser(f"none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page of the book with the network cut; it notes requests and errors."""
+    contexts = []
+
+    def open_page(name, width=1280, height=900):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.requests_out, page.errors = [], []
+
+        def refuse(route):
+            page.requests_out.append(route.request.url)
+            route.abort()
+
+        page.route(re.compile("^(?!file:|data:|blob:)"), refuse)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+        page.goto((SITE / name).as_uri())
+        # A page without an equation does not load MathJax.
+        page.wait_for_function("!window.MathJax || MathJax.startup?.promise")
+        page.evaluate("window.MathJax && MathJax.startup.promise.then(() => null)")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def soup(name):
+    return BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+
+
+def test_there_are_pages_to_test():
+    if not PAGES:
+        without_browser("there is no built book: run `make book` first")
+    sources = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+    assert [Path(page).stem for page in CHAPTERS] == sources
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_self_contained_and_silent(visit, name):
+    page = visit(name)
+    page.wait_for_load_state("networkidle")
+    assert page.requests_out == []
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_equation_is_rendered(visit, name):
+    page = visit(name)
+    raw = page.evaluate(
+        "[...document.querySelectorAll('.bd-article .math')]"
+        ".filter(e => !e.querySelector('mjx-container')).map(e => e.textContent)"
+    )
+    assert raw == []
+    wrong = page.evaluate(
+        "[...document.querySelectorAll('mjx-merror, [data-mml-node=\"merror\"]')]"
+        ".map(e => e.textContent)"
+    )
+    assert wrong == []
+    text = page.evaluate(
+        """() => {
+          const article = document.querySelector('.bd-article').cloneNode(true);
+          article.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove());
+          return article.textContent;
+        }"""
+    )
+    assert RAW_TEX.findall(text) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_does_not_scroll_sideways_on_a_phone(visit, name):
+    page = visit(name, width=390, height=844)
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    page.evaluate("document.querySelectorAll('.toggle-button').forEach(e => e.click())")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    # Nor may anything begin to the left of the page, where no scrolling reaches it.
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.bd-article .math, .bd-article .math mjx-container')]"
+        ".filter(e => e.getBoundingClientRect().left < 0).map(e => e.textContent.slice(0, 40))"
+    )
+    assert cut == []
+
+
+def shown_frames(player):
+    return player.evaluate(
+        "p => [...p.querySelectorAll('img')].flatMap((e, i) => e.offsetParent ? [i] : [])"
+    )
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_slider_moves_its_picture_by_mouse_and_by_key(visit, name):
+    page = visit(name)
+    players = page.query_selector_all("figure.rotlib-explore")
+    assert players, "no explore figure"
+    for player in players:
+        for slider in player.query_selector_all("input[type=range]"):
+            assert slider.evaluate("s => s.labels.length") == 1
+            output = slider.evaluate_handle("s => s.parentNode.nextElementSibling").as_element()
+            first, first_text = shown_frames(player), output.inner_text()
+            assert len(first) == 1
+            slider.scroll_into_view_if_needed()
+            box = slider.bounding_box()
+            page.mouse.click(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2)
+            by_mouse = shown_frames(player)
+            assert len(by_mouse) == 1 and by_mouse != first
+            assert output.inner_text() != first_text
+            assert slider.get_attribute("aria-valuetext") == output.inner_text()
+            slider.focus()
+            page.keyboard.press("ArrowLeft")
+            by_key = shown_frames(player)
+            assert len(by_key) == 1 and by_key != by_mouse
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_somewhere(name):
+    page, broken = soup(name), []
+    for link in page.select("a[href]"):
+        target = urlsplit(link["href"])
+        if target.scheme or link["href"] == "#":
+            continue
+        path = (SITE / name).parent / unquote(target.path) if target.path else SITE / name
+        if not path.is_file():
+            broken.append(link["href"])
+        elif target.fragment and path.suffix == ".html":
+            other = page if path == SITE / name else soup(path.resolve().relative_to(SITE))
+            if not other.find(id=unquote(target.fragment)):
+                broken.append(link["href"])
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_picture_exists_and_has_alt_text(name):
+    for image in soup(name).select("img"):
+        assert image.get("alt", "").strip(), str(image)[:120]
+        source = image["src"]
+        assert source.startswith("data:") or ((SITE / name).parent / source).is_file(), source
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_has_a_name(visit, name):
+    nameless = visit(name).evaluate(
+        """() => [...document.querySelectorAll('button, input, a[href]')].filter(e =>
+          e.type !== 'hidden' && !e.textContent.trim() && !e.ariaLabel && !e.title
+          && !e.labels?.length && !e.placeholder && !e.dataset.bsOriginalTitle
+          && !e.querySelector('img[alt]')).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_launch_buttons_lead_to_this_repository_or_are_absent(name):
+    page, url = soup(name), repository.find_repository(ROOT)
+    binder = page.select('a[href*="mybinder.org"]')
+    if url is None:
+        assert not page.select(".dropdown-launch-buttons, .dropdown-source-buttons")
+        assert not binder
+        assert "thebe-config" not in str(page)
+    else:
+        owner_and_name = urlsplit(url).path.strip("/")
+        assert any(owner_and_name in unquote(link["href"]) for link in binder)
+
+
+def test_site_is_small():
+    if not PAGES:
+        without_browser("there is no built book: run `make book` first")
+    size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
+    assert size < 12_000_000, f"{size / 1e6:.1f} MB"
