@@ -4,6 +4,14 @@ import torch
 from torch import Tensor
 
 
+def require_float(name: str, x: Tensor, expected: str = "") -> None:
+    """Raise unless ``x`` is a floating-point tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} expects a torch.Tensor {expected}, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"{name} expects a floating-point tensor {expected}, got {x.dtype}")
+
+
 def require(name: str, x: Tensor, *shape: int | str) -> None:
     """Raise unless ``x`` is a floating-point tensor whose last dimensions are ``shape``.
 
@@ -11,10 +19,7 @@ def require(name: str, x: Tensor, *shape: int | str) -> None:
     size. ``require("svd_orthogonalize", M, "n", "n")`` asks for square matrices.
     """
     expected = f"(..., {', '.join(map(str, shape))})"
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name} expects a torch.Tensor {expected}, got {type(x).__name__}")
-    if not x.is_floating_point():
-        raise TypeError(f"{name} expects a floating-point tensor {expected}, got {x.dtype}")
+    require_float(name, x, expected)
     last = tuple(x.shape[-len(shape) :])
     sizes: dict[str, int] = {}
     fits = len(last) == len(shape) and all(

@@ -1,9 +1,24 @@
 """Arithmetic shared by the maps: lengths at any scale, smooth functions of a squared angle."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def full_precision(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Keep autocast out: its half-precision products would leave matrices that are no rotations."""
+
+    @functools.wraps(f)
+    def in_full_precision(x: Tensor, *rest: object, **options: object) -> Tensor:
+        device = x.device.type if isinstance(x, Tensor) else "cpu"
+        if not torch.is_autocast_enabled(device):
+            return f(x, *rest, **options)
+        with torch.autocast(device, enabled=False):
+            return f(x, *rest, **options)
+
+    return in_full_precision
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

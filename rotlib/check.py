@@ -23,10 +23,13 @@ def compare(name: str, by_hand: object, reference: object, *, tolerance: float) 
         AssertionError: if it exceeds ``tolerance`` or is not a number; says how large it is and
             where. Both being infinite with the same sign, or both NaN, is no agreement.
         TypeError: if one side is not real.
-        ValueError: if the shapes differ or there is nothing to compare.
+        ValueError: if the shapes differ, there is nothing to compare, or the tolerance is not a
+            finite number of at least 0.
 
     Source: used in every chapter.
     """
+    if not 0 <= tolerance < float("inf"):
+        raise ValueError(f"{name}: tolerance must be finite and not negative, got {tolerance}")
     a, b = (_as_double(x) for x in (by_hand, reference))
     if a.shape != b.shape:
         raise ValueError(
@@ -37,7 +40,7 @@ def compare(name: str, by_hand: object, reference: object, *, tolerance: float) 
     gaps = (a - b).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
     worst = int(gaps.argmax())
     gap = float(gaps.flatten()[worst])
-    if not gap <= tolerance or gap == torch.inf:
+    if not gap <= tolerance:
         where = tuple(int(n) for n in torch.unravel_index(torch.tensor(worst), gaps.shape))
         raise AssertionError(
             f"{name}: gap {gap:.3g} exceeds {tolerance:g}, worst at index {where}: "
@@ -54,4 +57,6 @@ def _as_double(x: object) -> Tensor:
         if x.is_complex():
             raise TypeError(f"compare expects real numbers, got {x.dtype}")
         return x.double()
+    if isinstance(x, list | tuple):
+        return torch.stack([_as_double(item) for item in x])
     return torch.from_numpy(np.array(x, dtype=np.float64))

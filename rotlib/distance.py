@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require_pair
+from rotlib._numerics import full_precision
 from rotlib.quaternion import matrix_to_quaternion
 
 
+@full_precision
 def geodesic_distance(R1: Tensor, R2: Tensor) -> Tensor:
     r"""Angle in radians of the rotation that carries ``R1`` to ``R2``.
 
@@ -23,7 +25,12 @@ def geodesic_distance(R1: Tensor, R2: Tensor) -> Tensor:
     Singular points:
         At ``R1 = R2`` the distance has a kink; the derivative returned is 0, its subgradient of
         least norm. At half a turn it has a ridge; the derivative returned is that of one side (a
-        unit rotation), never 0 or infinity. Everywhere else it is exact.
+        unit rotation), never 0 or infinity. Everywhere else it is exact. At ``R1 = R2`` there
+        is no second derivative, not even of the square; for a squared angle that is smooth there,
+        use ``matrix_to_rotvec(R1.mT @ R2).square().sum(-1)``.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 1, equation (1.8).
     """
@@ -49,6 +56,9 @@ def chordal_distance(R1: Tensor, R2: Tensor) -> Tensor:
     Singular points:
         At ``R1 = R2`` the derivative returned is 0, the subgradient of least norm.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 1, equation (1.9).
     """
     require_pair("chordal_distance", R1, R2, 3, 3)
@@ -68,6 +78,9 @@ def geodesic_distance_naive(R1: Tensor, R2: Tensor) -> Tensor:
     Singular points:
         Near 0 and near half a turn half of the digits are lost. At 0 the derivative is infinite
         or NaN, and rounding may push the argument beyond 1, so that the value is NaN too.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 1 (its failure: chapter 3).
     """

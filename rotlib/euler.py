@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require
-from rotlib._numerics import nan_if_not_finite
+from rotlib._numerics import full_precision, nan_if_not_finite
 
 
 def parse_order(name: str, order: str) -> tuple[tuple[int, int, int], bool]:
@@ -33,6 +33,7 @@ def axis_rotation(axis: int, angle: Tensor) -> Tensor:
     return torch.stack(flat, -1).unflatten(-1, (3, 3))
 
 
+@full_precision
 def euler_to_matrix(angles: Tensor, order: str) -> Tensor:
     r"""Rotation matrix of three angles about coordinate axes.
 
@@ -61,6 +62,7 @@ def euler_to_matrix(angles: Tensor, order: str) -> Tensor:
     return first @ second @ third if intrinsic else third @ second @ first
 
 
+@full_precision
 def matrix_to_euler(R: Tensor, order: str) -> Tensor:
     r"""Three angles of a rotation matrix.
 

@@ -6,6 +6,7 @@ Matrices are read row by row: ``vec(M) = M.reshape(9)``. Tangent vectors perturb
 The closed forms are values. For a second derivative, differentiate the map itself.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,8 +14,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rotlib._input import require, require_square
-from rotlib._numerics import dot, even_function, length, normalize
+from rotlib._input import require, require_float, require_square
+from rotlib._numerics import (
+    dot,
+    even_function,
+    full_precision,
+    length,
+    nan_if_not_finite,
+    normalize,
+)
 from rotlib.euler import axis_rotation, euler_to_matrix, parse_order
 from rotlib.matrix import hat, random_rotations
 from rotlib.orthogonalize import pair_gains, rot6d_to_matrix, signed_svd, svd_orthogonalize
@@ -27,6 +35,7 @@ from rotlib.rotvec import (
 )
 
 
+@torch.enable_grad()
 def autograd_jacobian(
     f: Callable[[Tensor], Tensor], x: Tensor, *, event_dims: int | None = None
 ) -> Tensor:
@@ -38,44 +47,65 @@ def autograd_jacobian(
         f: a function of a tensor that accepts leading batch dimensions.
         x: ``(*batch, *event)`` input.
         event_dims: how many last dimensions of ``x`` make one input. By default the fewest (at
-            least one) with which ``f`` accepts a single item and treats the rest as a batch: one
-            for ``rot6d_to_matrix``, two for ``svd_orthogonalize``.
+            least one) with which ``f``, given single items, returns what it returns for them in
+            the batch: one for ``rot6d_to_matrix``, two for ``svd_orthogonalize``, all of them if
+            ``f`` mixes the items.
 
     Returns:
         ``(*batch, outputs, inputs)``.
 
+    Singular points:
+        None.
+
     Raises:
-        ValueError: if no split into batch and event fits ``f``.
+        TypeError: if ``x`` is not a floating-point tensor.
+        ValueError: if ``event_dims`` does not fit ``f``.
 
     Source: chapter 6.
     """
+    require_float("autograd_jacobian", x)
     x = x.detach().requires_grad_()
     y = f(x)
     if event_dims is None:
-        event_dims = next((k for k in range(1, x.dim() + 1) if _splits(f, x, y, k)), None)
-    if event_dims is None or not 0 <= event_dims <= x.dim():
+        candidates = range(1, x.dim() + 1)
+        event_dims = next((k for k in candidates if _splits(f, x.detach(), y, k)), 0)
+    if (
+        not 0 <= event_dims <= x.dim()
+        or y.shape[: x.dim() - event_dims] != (x.shape[: x.dim() - event_dims])
+    ):
         raise ValueError(
             f"autograd_jacobian cannot split input {tuple(x.shape)} and output {tuple(y.shape)} "
-            f"into batch and event; got event_dims={event_dims}"
+            f"into batch and event with event_dims={event_dims}"
         )
-    batch = x.shape[: x.dim() - event_dims]
+    batch, event = x.shape[: x.dim() - event_dims], x.shape[x.dim() - event_dims :]
     outputs = y.reshape(*batch, math.prod(y.shape[len(batch) :]))
+    if not y.requires_grad:
+        return x.new_zeros(*batch, outputs.shape[-1], event.numel())
     rows = [
         torch.autograd.grad(outputs[..., n].sum(), x, retain_graph=True, materialize_grads=True)[0]
         for n in range(outputs.shape[-1])
     ]
-    inputs = math.prod(x.shape[len(batch) :])
-    return torch.stack([row.reshape(*batch, inputs) for row in rows], -2)
+    return torch.stack([row.reshape(*batch, event.numel()) for row in rows], -2)
 
 
 def _splits(f: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, event_dims: int) -> bool:
-    """Whether ``f`` maps one item of ``event_dims`` dimensions to one item of ``y``."""
+    """Whether ``f`` maps single items of ``event_dims`` dimensions as it maps them in the batch."""
     batch, event = x.shape[: x.dim() - event_dims], x.shape[x.dim() - event_dims :]
+    if not batch:
+        return True
+    items, results = x.reshape(-1, *event), y.reshape(-1, *y.shape[len(batch) :])
     try:
-        item = f(torch.ones(event, dtype=x.dtype, device=x.device))
+        if not len(items):
+            return y.shape == batch + f(x.new_ones(event)).shape
+        for item, result in ((items[0], results[0]), (items[-1], results[-1])):
+            alone = f(item)
+            if alone.shape != result.shape or not torch.allclose(
+                alone, result, rtol=1e-3, atol=1e-6, equal_nan=True
+            ):
+                return False
+        return len(items) == len(results)
     except (ValueError, TypeError, RuntimeError, IndexError):
         return False
-    return y.shape == batch + item.shape
 
 
 def tangent_basis(R: Tensor) -> Tensor:
@@ -87,6 +117,7 @@ def tangent_basis(R: Tensor) -> Tensor:
 # --- nearest rotation ---
 
 
+@full_precision
 def svd_jacobian(M: Tensor) -> Tensor:
     r"""Jacobian of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
 
@@ -103,6 +134,9 @@ def svd_jacobian(M: Tensor) -> Tensor:
 
     Singular points:
         A pair with :math:`s_i + s_j = 0` is left out, as in ``svd_orthogonalize``.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`choy2026training`, abstract; derived in chapter 8, equation (8.8).
     """
@@ -126,14 +160,24 @@ def svd_jacobian_spectrum(M: Tensor) -> Tensor:
         M: ``(..., n, n)`` matrices; ``n = 3`` in the book.
 
     Returns:
-        ``(..., n (n - 1) / 2)`` values, descending: ``(..., 3)``; ``inf`` where a sum is zero.
+        ``(..., n (n - 1) / 2)`` values, descending: ``(..., 3)``; ``inf`` where a sum is zero to
+        working precision (at most ``16 eps s_1``).
+
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`choy2026training`, abstract; derived in chapter 8, equation (8.9).
     """
     require_square("svd_jacobian_spectrum", M)
     s = signed_svd(M)[1]
     i, j = torch.triu_indices(M.shape[-1], M.shape[-1], 1, device=M.device)
-    return (2 / (s[..., i] + s[..., j]).clamp(min=0)).sort(-1, descending=True).values
+    # A sum that is zero to working precision has gain 0 in the derivative and inf here.
+    gains = pair_gains(s)[..., i, j]
+    spectrum = torch.where(gains > 0, 2 * gains, torch.inf).sort(-1, descending=True).values
+    return spectrum + nan_if_not_finite(M)[..., None]
 
 
 def svd_condition_number(M: Tensor) -> Tensor:
@@ -150,12 +194,18 @@ def svd_condition_number(M: Tensor) -> Tensor:
         ``(...)`` condition numbers, at least 1; ``inf`` where ``s_2 + s_3 = 0``, the points at
         which the nearest rotation is not unique.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`choy2026training`, abstract; derived in chapter 8, equation (8.10).
     """
     require("svd_condition_number", M, 3, 3)
-    s1, s2, s3 = signed_svd(M)[1].unbind(-1)
-    weakest = s2 + s3
-    return torch.where(weakest <= 0, torch.inf, (s1 + s2) / weakest)
+    spectrum = svd_jacobian_spectrum(M)
+    largest, smallest = spectrum[..., 0], spectrum[..., 2]
+    return torch.where(largest.isinf(), torch.inf, largest / smallest)
 
 
 # --- Gram-Schmidt ---
@@ -170,6 +220,7 @@ def _gram_schmidt_frame(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return R, alpha, beta, gamma
 
 
+@full_precision
 def gram_schmidt_jacobian(x: Tensor) -> Tensor:
     r"""Jacobian of :func:`~rotlib.orthogonalize.rot6d_to_matrix`.
 
@@ -189,6 +240,9 @@ def gram_schmidt_jacobian(x: Tensor) -> Tensor:
 
     Singular points:
         NaN where ``a1 = 0`` or the columns are parallel.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 11.
     """
@@ -217,6 +271,9 @@ def gram_schmidt_spectrum(x: Tensor) -> Tensor:
     Singular points:
         NaN where ``a1 = 0`` or the columns are parallel.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 11.
     """
     require("gram_schmidt_spectrum", x, 6)
@@ -231,6 +288,7 @@ def gram_schmidt_spectrum(x: Tensor) -> Tensor:
 # --- rotation vectors ---
 
 
+@full_precision
 def rotvec_right_jacobian(w: Tensor) -> Tensor:
     r"""How a change of ``w`` turns ``exp(hat(w))`` on its right.
 
@@ -246,6 +304,9 @@ def rotvec_right_jacobian(w: Tensor) -> Tensor:
 
     Singular points:
         None; the rank drops to 1 at :math:`\theta = 2\pi, 4\pi, \dots`
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`sola2018micro`; chapter 7.
     """
@@ -273,12 +334,16 @@ def rotvec_left_jacobian(w: Tensor) -> Tensor:
     Singular points:
         None; the rank drops to 1 at :math:`\theta = 2\pi, 4\pi, \dots`
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`sola2018micro`; chapter 7.
     """
     require("rotvec_left_jacobian", w, 3)
     return rotvec_right_jacobian(-w)
 
 
+@full_precision
 def rotvec_right_jacobian_inverse(w: Tensor) -> Tensor:
     r"""How a small turn on the right of ``exp(hat(w))`` changes ``w``.
 
@@ -293,6 +358,9 @@ def rotvec_right_jacobian_inverse(w: Tensor) -> Tensor:
 
     Singular points:
         :math:`\theta = 2\pi, 4\pi, \dots`, where the entries grow without bound.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`sola2018micro`; chapter 7.
     """
@@ -325,6 +393,9 @@ def rotvec_left_jacobian_inverse(w: Tensor) -> Tensor:
     Singular points:
         As :func:`rotvec_right_jacobian_inverse`.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`sola2018micro`; chapter 7.
     """
     require("rotvec_left_jacobian_inverse", w, 3)
@@ -334,6 +405,7 @@ def rotvec_left_jacobian_inverse(w: Tensor) -> Tensor:
 # --- quaternions and Euler angles ---
 
 
+@full_precision
 def quaternion_jacobian(q_wxyz: Tensor) -> Tensor:
     r"""Jacobian of :func:`~rotlib.quaternion.quaternion_to_matrix`.
 
@@ -349,6 +421,9 @@ def quaternion_jacobian(q_wxyz: Tensor) -> Tensor:
     Returns:
         ``(..., 9, 4)`` Jacobians of rank 3, with ``q`` itself in the kernel.
 
+    Singular points:
+        None.
+
     Raises:
         ValueError: if a quaternion is exactly zero.
 
@@ -362,6 +437,7 @@ def quaternion_jacobian(q_wxyz: Tensor) -> Tensor:
     return tangent_basis(R) @ (turn * (2 / length(q_wxyz)[..., None]))
 
 
+@full_precision
 def euler_jacobian(angles: Tensor, order: str) -> Tensor:
     r"""Jacobian of :func:`~rotlib.euler.euler_to_matrix`.
 
@@ -441,6 +517,15 @@ def _of(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda x: autograd_jacobian(f, x)
 
 
+#: The 12 orders of three axes with none twice in a row, intrinsic and extrinsic.
+ORDERS = [
+    "".join(letters)
+    for axes in ("XYZ", "xyz")
+    for letters in itertools.product(axes, repeat=3)
+    if letters[0] != letters[1] != letters[2]
+]
+
+#: Every closed-form Jacobian of this module by name; the tests walk it.
 DERIVATIVES: dict[str, Derivative] = {
     "svd_jacobian": Derivative(svd_jacobian, _of(svd_orthogonalize), _gaussian(3, 3)),
     "gram_schmidt_jacobian": Derivative(gram_schmidt_jacobian, _of(rot6d_to_matrix), _gaussian(6)),
@@ -459,5 +544,5 @@ DERIVATIVES: dict[str, Derivative] = {
         lambda angles, order=order: autograd_jacobian(lambda a: euler_to_matrix(a, order), angles),
         _gaussian(3),
     )
-    for order in ("XYZ", "ZYX", "ZXZ", "xyz", "zyx", "zxz")
+    for order in ORDERS
 }

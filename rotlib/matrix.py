@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require
+from rotlib._numerics import nan_if_not_finite
 from rotlib.quaternion import quaternion_to_matrix
 
 
@@ -15,16 +16,24 @@ def is_rotation(R: Tensor, *, tolerance: float | None = None) -> Tensor:
     Args:
         R: ``(..., n, n)`` matrices.
         tolerance: largest allowed entry of :math:`R^\top R - I`; by default
-            ``eps ** (2 / 3)`` of the dtype (2e-5 in float32, 4e-11 in float64).
+            ``eps ** (2 / 3)`` of the dtype (2e-5 in float32, 4e-11 in float64), but no less than
+            ``8 * eps``.
 
     Returns:
         ``(...)`` booleans; false for matrices that hold NaN or infinity.
+
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 1, equations (1.1) and (1.2).
     """
     require("is_rotation", R, "n", "n")
     if tolerance is None:
-        tolerance = torch.finfo(R.dtype).eps ** (2 / 3)
+        eps = torch.finfo(R.dtype).eps
+        tolerance = max(eps ** (2 / 3), 8 * eps)
     working = R.double()
     gram = working.mT @ working
     identity = torch.eye(R.shape[-1], dtype=gram.dtype, device=R.device)
@@ -55,11 +64,19 @@ def random_rotations(
     Returns:
         ``(n, 3, 3)`` rotation matrices.
 
+    Singular points:
+        None.
+
     Raises:
+        TypeError: if ``n`` is no integer or ``dtype`` is not floating-point.
         ValueError: if ``n`` is negative.
 
     Source: {cite}`stuelpnagel1964parametrization` for the two-to-one map; chapter 1.
     """
+    if not isinstance(n, int):
+        raise TypeError(f"random_rotations expects an integer n, got {type(n).__name__}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise TypeError(f"random_rotations expects a floating-point dtype, got {dtype}")
     if n < 0:
         raise ValueError(f"random_rotations expects n >= 0, got {n}")
     draw_on = generator.device if generator is not None else device
@@ -78,6 +95,12 @@ def hat(w: Tensor) -> Tensor:
 
     Returns:
         ``(..., 3, 3)`` antisymmetric matrices.
+
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 1, equation (1.5).
     """
@@ -99,8 +122,15 @@ def vee(W: Tensor) -> Tensor:
     Returns:
         ``(..., 3)`` vectors, with ``vee(hat(w)) == w``.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 1, equation (1.5).
     """
     require("vee", W, 3, 3)
     A = (W - W.mT) / 2
-    return torch.stack([A[..., 2, 1], A[..., 0, 2], A[..., 1, 0]], -1)
+    w = torch.stack([A[..., 2, 1], A[..., 0, 2], A[..., 1, 0]], -1)
+    return w + nan_if_not_finite(W)[..., None]

@@ -5,10 +5,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 from rotlib._input import require, require_square
-from rotlib._numerics import dot, length, nan_if_not_finite, normalize
+from rotlib._numerics import dot, full_precision, length, nan_if_not_finite, normalize
 from rotlib.quaternion import quaternion_to_matrix
 
 
+@full_precision
 def signed_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     r"""Singular value decomposition with both factors such that ``U @ V.mT`` is a rotation.
 
@@ -24,7 +25,13 @@ def signed_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         ``U (..., n, n)``, ``s (..., n)``, ``V (..., n, n)``.
 
-    Source: chapter 6, equation (6.5).
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: chapter 6, equation (6.3).
     """
     # LAPACK has no half precision, and one NaN would make it reject the whole batch.
     working = M.float() if M.dtype.itemsize < 4 else M
@@ -83,6 +90,13 @@ class _SkewSolve(Function):
         return _SkewSolve.apply(H, dB, V, s)
 
 
+@full_precision
+def _polar_differential(change: Tensor, M: Tensor, R: Tensor, V: Tensor, s: Tensor) -> Tensor:
+    """``dR`` for ``change = dM``, and the gradient at ``M`` for ``change`` = gradient at ``R``."""
+    H, turned = R.mT @ M, R.mT @ change
+    return R @ _SkewSolve.apply((H + H.mT) / 2, turned - turned.mT, V, s)
+
+
 class _NearestRotation(Function):
     r"""The polar factor ``R`` of ``M`` with its exact differential (8.7).
 
@@ -106,9 +120,7 @@ class _NearestRotation(Function):
 
     @staticmethod
     def _differential(ctx, change):
-        M, R, V, s = ctx.saved_tensors
-        H, turned = R.mT @ M, R.mT @ change
-        return R @ _SkewSolve.apply((H + H.mT) / 2, turned - turned.mT, V, s)
+        return _polar_differential(change, *ctx.saved_tensors)
 
     @staticmethod
     def backward(ctx, grad, _grad_V, _grad_s):
@@ -119,6 +131,7 @@ class _NearestRotation(Function):
         return _NearestRotation._differential(ctx, dM), None, None
 
 
+@full_precision
 def svd_orthogonalize(M: Tensor) -> Tensor:
     r"""Nearest special-orthogonal matrix in the Frobenius norm.
 
@@ -179,7 +192,10 @@ def gram_schmidt(A: Tensor) -> Tensor:
         or, where rounding leaves parallel columns a residue, a rotation with an arbitrary second
         column. Near such points the derivative grows like one over the distance to them.
 
-    Source: {cite}`zhou2019continuity`; chapter 6, equation (6.2).
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: {cite}`zhou2019continuity`; chapter 6, equation (6.1).
     """
     require("gram_schmidt", A, 3, 2)
     a1, a2 = A.unbind(-1)
@@ -205,6 +221,9 @@ def rot6d_to_matrix(x: Tensor) -> Tensor:
     Singular points:
         As :func:`gram_schmidt`.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`zhou2019continuity`; chapter 6.
     """
     require("rot6d_to_matrix", x, 6)
@@ -220,10 +239,16 @@ def matrix_to_rot6d(R: Tensor) -> Tensor:
     Returns:
         ``(..., 6)`` numbers.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`zhou2019continuity`; chapter 6.
     """
     require("matrix_to_rot6d", R, 3, 3)
-    return R[..., :2].mT.flatten(-2)
+    return R[..., :2].mT.flatten(-2) + nan_if_not_finite(R)[..., None]
 
 
 def rot9d_to_matrix(x: Tensor) -> Tensor:
@@ -236,7 +261,10 @@ def rot9d_to_matrix(x: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        As :func:`svd_orthogonalize`.
+        As :func:`svd_orthogonalize`, whose note on second derivatives holds here too.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`levinson2020analysis`; chapter 6.
     """
@@ -253,10 +281,16 @@ def matrix_to_rot9d(R: Tensor) -> Tensor:
     Returns:
         ``(..., 9)`` numbers, row-major.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 6.
     """
     require("matrix_to_rot9d", R, 3, 3)
-    return R.flatten(-2)
+    return R.flatten(-2).clone()
 
 
 def rot5d_to_matrix(x: Tensor) -> Tensor:
@@ -276,14 +310,21 @@ def rot5d_to_matrix(x: Tensor) -> Tensor:
     Singular points:
         ``p = 0`` (NaN), and those of :func:`gram_schmidt`.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: {cite}`zhou2019continuity`, {cite}`stuelpnagel1964parametrization`. Zhou's code scales
     ``p`` by constants, which this function leaves out.
     """
     require("rot5d_to_matrix", x, 5)
     top, p = x.split([2, 3], -1)
+    # Scaled by 2 small / (1 + small^2), the first column stays bounded for every |p|.
     size = length(p)
-    last = (size - 1 / size) / 2  # first entry over the length of the other three
-    return gram_schmidt(torch.stack([torch.cat([top, last], -1), normalize(p)], -1))
+    inside = size < 1
+    small = torch.where(inside, size, 1 / torch.where(inside, 1, size))
+    height = (1 - small**2) / (1 + small**2)
+    a1 = torch.cat([top * 2 * small / (1 + small**2), torch.where(inside, -height, height)], -1)
+    return gram_schmidt(torch.stack([a1, normalize(p)], -1))
 
 
 def matrix_to_rot5d(R: Tensor) -> Tensor:
@@ -297,6 +338,12 @@ def matrix_to_rot5d(R: Tensor) -> Tensor:
 
     Returns:
         ``(..., 5)`` numbers.
+
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`zhou2019continuity`, {cite}`stuelpnagel1964parametrization`.
     """
@@ -346,6 +393,7 @@ class _SmallestEigenvector(Function):
         return -_SmallestEigenvector._solve(ctx, dA @ ctx.saved_tensors[1])[0]
 
 
+@full_precision
 def rot10d_to_matrix(x: Tensor) -> Tensor:
     r"""Rotation of ten numbers: the symmetric 4x4 matrix's eigenvector of smallest eigenvalue.
 
@@ -360,6 +408,12 @@ def rot10d_to_matrix(x: Tensor) -> Tensor:
     Singular points:
         Where the two smallest eigenvalues agree the eigenvector is not unique; the value is one
         of them, the derivative is infinite or NaN, in that item alone.
+
+    Note:
+        As for :func:`svd_orthogonalize`, forward mode over forward mode is not supported.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: {cite}`peretroukhin2020smooth`.
     """

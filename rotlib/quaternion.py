@@ -20,6 +20,9 @@ def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
     Returns:
         ``(..., 3, 3)`` rotation matrices.
 
+    Singular points:
+        None.
+
     Raises:
         ValueError: if a quaternion is exactly zero. Inside ``torch.func.vmap`` values cannot be
             read, and that item is NaN instead.
@@ -63,6 +66,9 @@ def matrix_to_quaternion(R: Tensor) -> Tensor:
         None for the derivative. At a half turn ``w = 0`` and both signs are equally right: the
         largest component is taken positive, and the derivative belongs to that branch.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 4.
     """
     require("matrix_to_quaternion", R, 3, 3)
@@ -92,6 +98,12 @@ def quaternion_multiply(p_wxyz: Tensor, q_wxyz: Tensor) -> Tensor:
     Returns:
         ``(..., 4)`` products; lengths multiply.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 4.
     """
     require_pair("quaternion_multiply", p_wxyz, q_wxyz, 4)
@@ -115,6 +127,12 @@ def quaternion_conjugate(q_wxyz: Tensor) -> Tensor:
     Returns:
         ``(..., 4)`` quaternions.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 4.
     """
     require("quaternion_conjugate", q_wxyz, 4)
@@ -130,6 +148,12 @@ def wxyz_to_xyzw(q_wxyz: Tensor) -> Tensor:
     Returns:
         ``(..., 4)`` quaternions ``xyzw``.
 
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: conventions page.
     """
     require("wxyz_to_xyzw", q_wxyz, 4)
@@ -144,6 +168,12 @@ def xyzw_to_wxyz(q_xyzw: Tensor) -> Tensor:
 
     Returns:
         ``(..., 4)`` quaternions ``wxyz``.
+
+    Singular points:
+        None.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: conventions page.
     """

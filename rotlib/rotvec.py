@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require
-from rotlib._numerics import even_function
+from rotlib._numerics import even_function, full_precision
 from rotlib.matrix import hat
 from rotlib.quaternion import matrix_to_quaternion
 
@@ -22,6 +22,7 @@ def versine_over_square(t: Tensor) -> Tensor:
     return sine_over_angle(t / 4) ** 2 / 2
 
 
+@full_precision
 def rotvec_to_matrix(w: Tensor) -> Tensor:
     r"""Rotation by :math:`\theta = \lVert w \rVert` radians about the axis :math:`w/\theta`.
 
@@ -37,6 +38,9 @@ def rotvec_to_matrix(w: Tensor) -> Tensor:
     Singular points:
         None: both coefficients are smooth functions of :math:`\theta^2`. Value and derivatives
         of every order are right at ``w = 0``.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: Rodrigues' formula; chapter 1, equation (1.6), proved in chapter 3.
     """
@@ -66,6 +70,9 @@ def matrix_to_rotvec(R: Tensor) -> Tensor:
         At half a turn ``w`` and ``-w`` are both right; the branch of
         :func:`~rotlib.quaternion.matrix_to_quaternion` is taken, and the derivative is that
         branch's. The map jumps there; no choice avoids it (chapter 5).
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 3.
     """

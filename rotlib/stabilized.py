@@ -3,7 +3,8 @@
 Differentiating the factors U and V one by one brings in :math:`F_{ij} = 1/(s_i^2 - s_j^2)`. In the
 product :math:`UV^\\top` the numerator :math:`s_i - s_j` cancels all but :math:`1/(s_i + s_j)`
 (chapter 8). A layer that changes F before the product loses that cancellation. These functions
-show what is left; :func:`~rotlib.orthogonalize.svd_orthogonalize` needs none of it.
+show what is left; :func:`~rotlib.orthogonalize.svd_orthogonalize` needs none of it. Clamped and
+Taylor have a backward only, no forward mode.
 """
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 from rotlib._input import require_square
+from rotlib._numerics import full_precision
 from rotlib.orthogonalize import signed_svd
 
 
+@full_precision
 def svd_orthogonalize_autograd(M: Tensor) -> Tensor:
     r"""Nearest rotation, differentiated by autograd through ``torch.linalg.svd``.
 
@@ -28,6 +31,9 @@ def svd_orthogonalize_autograd(M: Tensor) -> Tensor:
     Singular points:
         Where two singular values agree the derivative is NaN, infinite or wrong: at every
         rotation matrix, for example. The gradient of an item that is not finite is 0.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapters 8 and 10.
     """
@@ -62,6 +68,7 @@ class _Stabilized(Function):
         return U @ ((P - P.mT) * (gains + gains.mT)) @ V.mT, None
 
 
+@full_precision
 def svd_orthogonalize_clamped(M: Tensor, eps: float) -> Tensor:
     r"""Nearest rotation whose backward keeps every :math:`|s_i^2 - s_j^2|` at least ``eps``.
 
@@ -80,9 +87,14 @@ def svd_orthogonalize_clamped(M: Tensor, eps: float) -> Tensor:
         The derivative is finite everywhere, and zero where singular values agree: at every
         rotation matrix the gradient vanishes. Its own derivative is NaN there.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: chapter 10.
     """
     require_square("svd_orthogonalize_clamped", M)
+    if not isinstance(eps, int | float):
+        raise TypeError(f"svd_orthogonalize_clamped expects a number eps, got {type(eps).__name__}")
     if not eps > 0:
         raise ValueError(f"svd_orthogonalize_clamped expects eps > 0, got {eps}")
 
@@ -93,6 +105,7 @@ def svd_orthogonalize_clamped(M: Tensor, eps: float) -> Tensor:
     return _Stabilized.apply(M, gains_of)[0]
 
 
+@full_precision
 def svd_orthogonalize_taylor(M: Tensor, terms: int) -> Tensor:
     r"""Nearest rotation whose backward expands :math:`1/(s_i^2 - s_j^2)` in a geometric series.
 
@@ -113,9 +126,16 @@ def svd_orthogonalize_taylor(M: Tensor, terms: int) -> Tensor:
         The gradient vanishes where singular values agree: at every rotation matrix. A pair of
         zero singular values contributes 0. The gradient's own derivative is NaN there.
 
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
     Source: the series of {cite}`wang2022robust`, applied to this map in chapter 10.
     """
     require_square("svd_orthogonalize_taylor", M)
+    if not isinstance(terms, int):
+        raise TypeError(
+            f"svd_orthogonalize_taylor expects an integer terms, got {type(terms).__name__}"
+        )
     if terms < 1:
         raise ValueError(f"svd_orthogonalize_taylor expects terms >= 1, got {terms}")
 

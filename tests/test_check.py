@@ -42,9 +42,14 @@ def test_what_is_no_number_never_agrees(bad):
             compare("x", [0.0, a], [0.0, b], tolerance=0.1)
 
 
-def test_a_tolerance_that_is_no_number_never_passes():
-    with pytest.raises(AssertionError):
-        compare("x", 1.0, 1.0, tolerance=math.nan)
+@pytest.mark.parametrize("tolerance", [math.nan, math.inf, -1e-3])
+def test_a_tolerance_that_would_mean_nothing_is_refused(tolerance):
+    with pytest.raises(ValueError, match="tolerance must be finite and not negative"):
+        compare("x", 1.0, 1.0, tolerance=tolerance)
+
+
+def test_lists_of_tensors_that_carry_gradients_are_numbers_too():
+    assert compare("x", [torch.ones((), requires_grad=True)] * 2, [1, 1], tolerance=0) == 0
 
 
 def test_shapes_must_be_equal_and_not_merely_broadcast():

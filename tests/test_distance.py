@@ -151,3 +151,11 @@ def test_chordal_distance_of_any_matrices_is_the_frobenius_norm():
     assert_near(
         chordal_distance(A, A + hat(EYE[0])), torch.full((10,), math.sqrt(2), dtype=F64), 1e-14
     )
+
+
+def test_single_precision_keeps_the_digits_of_close_rotations():
+    R1 = rotations(50).float()
+    R2 = R1 + 1e-4 * (R1 @ hat(gaussian(50, 3)).float())
+    exact = geodesic_distance(R1.double(), R2.double())
+    gap = (geodesic_distance(R1, R2).double() / exact - 1).abs()
+    assert gap.max() < 1e-5

@@ -208,3 +208,14 @@ def draw_noise(seed):
 def test_too_many_bytes_are_refused_with_their_number():
     with pytest.raises(ValueError, match=r"at most 300 kB of pictures, got \d+ kB in 6 frames"):
         explore(draw_noise, seed=range(6))
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0001, 1.0002], [1, 1.00001], [1e-8, 1e-3, 1]])
+def test_labels_tell_the_values_apart(values):
+    assert len(set(MODULE._texts(values))) == len(values)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "figure"])
+def test_what_is_no_figure_is_refused(wrong):
+    with pytest.raises(TypeError, match="must return a matplotlib Figure, got"):
+        explore(lambda x: wrong, alt="Nothing", x=[0, 1])

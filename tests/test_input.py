@@ -220,3 +220,28 @@ def test_square_matrices_are_asked_for_by_name():
         rotlib.svd_orthogonalize(torch.ones(3, 2))
     with pytest.raises(ValueError, match=r"expects n >= 2, got \(5, 1, 1\)"):
         rotlib.svd_orthogonalize(torch.ones(5, 1, 1))
+
+
+@every_differentiable
+def test_autocast_does_not_touch_the_mathematics(name):
+    """The forward runs inside the autocast block, backward outside, as PyTorch recommends."""
+    f, x = FUNCTIONS[name][0], valid(name, 4).float().requires_grad_()
+    expected = f(x)
+    (grad,) = torch.autograd.grad(expected.square().sum(), x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = f(x)
+    (cast,) = torch.autograd.grad(y.square().sum(), x)
+    assert y.dtype == torch.float32
+    assert_near(y, expected, 1e-6 * max(1, expected.abs().max().item()))
+    assert_near(cast, grad, 1e-4 * max(1, grad.abs().max().item()))
+
+
+@pytest.mark.parametrize("n", [2.5, "3", (2, 3)])
+def test_how_many_rotations_is_an_integer(n):
+    with pytest.raises(TypeError, match="random_rotations expects an integer n"):
+        rotlib.random_rotations(n)
+
+
+def test_random_rotations_are_no_integers():
+    with pytest.raises(TypeError, match=r"expects a floating-point dtype, got torch\.int64"):
+        rotlib.random_rotations(3, dtype=torch.int64)

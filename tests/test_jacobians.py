@@ -25,6 +25,7 @@ import rotlib
 from rotlib import (
     DERIVATIVES,
     autograd_jacobian,
+    geodesic_distance,
     gram_schmidt_jacobian,
     gram_schmidt_spectrum,
     hat,
@@ -336,8 +337,34 @@ def test_autograd_jacobian_finds_the_event_by_itself():
             assert autograd_jacobian(f, x).shape[:-2] == batch
 
 
+def test_autograd_jacobian_sees_whether_rows_are_items():
+    """Shapes alone do not tell: A @ M maps rows of M to rows, and mixes them."""
+    A, M = gaussian(3, 3), gaussian(3, 3, seed=1)
+    assert_near(autograd_jacobian(lambda X: A @ X, M), torch.kron(A, EYE), 1e-15)
+    assert autograd_jacobian(lambda X: X / X.norm(), M).shape == (9, 9)
+    assert autograd_jacobian(torch.linalg.inv, gaussian(4, 3, 3)).shape == (4, 9, 9)
+    R1, R2 = rotations(4), rotations(4, seed=1)
+    by_item = autograd_jacobian(lambda R: geodesic_distance(R, R2), R1, event_dims=2)
+    assert by_item.shape == (4, 1, 9)
+
+
+def test_autograd_jacobian_of_a_number_a_constant_and_without_gradients():
+    assert_near(autograd_jacobian(torch.sin, torch.tensor(1.0)), torch.tensor([[1.0]]).cos(), 1e-7)
+    with torch.no_grad():
+        assert autograd_jacobian(torch.sin, torch.ones(3)).any()
+    assert not autograd_jacobian(lambda x: torch.ones(2), torch.ones(3)).any()
+    with pytest.raises(TypeError, match=r"autograd_jacobian expects a torch\.Tensor"):
+        autograd_jacobian(torch.sin, [1.0])
+
+
+def test_turned_singular_matrices_have_an_infinite_spectrum():
+    D = torch.diag(torch.tensor([3.0, 1, -1], dtype=F64))
+    M = rotations(200) @ D @ rotations(200, seed=1)
+    assert svd_jacobian_spectrum(M)[:, 0].isinf().all()
+    assert svd_condition_number(M).isinf().all()
+    assert_near(svd_jacobian_spectrum(M)[:, 1:], torch.tensor([[1, 0.5]]).expand(200, 2), 1e-12)
+
+
 def test_autograd_jacobian_refuses_what_it_cannot_split():
-    with pytest.raises(ValueError, match=r"cannot split input \(\) and output \(\)"):
-        autograd_jacobian(torch.sin, torch.tensor(1.0))
     with pytest.raises(ValueError, match="event_dims=5"):
         autograd_jacobian(torch.sin, torch.ones(3), event_dims=5)

@@ -4,6 +4,7 @@ Needs ``make book`` and a Chromium or Chrome on the machine. Without them the te
 with ``REQUIRE_BROWSER=1`` they fail instead.
 """
 
+import importlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import repository
 from bs4 import BeautifulSoup
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
@@ -165,6 +167,32 @@ def test_every_slider_moves_its_picture_by_mouse_and_by_key(visit, name):
             page.keyboard.press("ArrowLeft")
             by_key = shown_frames(player)
             assert len(by_key) == 1 and by_key != by_mouse
+
+
+def test_two_sliders_reach_every_picture_of_their_grid(browser, monkeypatch):
+    """No chapter has two sliders yet; this page does, with a value that is hard to quote."""
+    bundles = []
+    module = importlib.import_module("rotlib.display.explore")
+    monkeypatch.setattr(module, "display", lambda bundle, raw: bundles.append(bundle))
+
+    def draw(x, name):
+        figure = Figure(figsize=(1, 1))
+        figure.text(0, 0, f"{x}{name}")
+        return figure
+
+    module.explore(draw, alt="A text", x=[0, 1], name=['a|"b"', "c", "d"])
+    page = browser.new_page()
+    page.set_content(bundles[0]["text/html"])
+    player = page.query_selector("figure")
+    texts = []
+    for x in range(2):
+        for n in range(3):
+            for slider, value in zip(player.query_selector_all("input"), (x, n), strict=True):
+                slider.fill(str(value))
+            assert shown_frames(player) == [3 * x + n]
+            texts.append([o.inner_text() for o in player.query_selector_all("output")])
+    page.close()
+    assert texts == [[str(x), name] for x in range(2) for name in ('a|"b"', "c", "d")]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,139 +1,49 @@
 """Drawings, named after what they show. Each takes tensors and returns a matplotlib figure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
+from rotlib.display import scene
 from rotlib.display.style import COLORS, FAINT, INK, MUTED, PLANES, canvas, styled
-from rotlib.jacobians import svd_jacobian_spectrum
+from rotlib.euler import euler_to_matrix
+from rotlib.jacobians import euler_jacobian, svd_jacobian_spectrum, tangent_basis
 from rotlib.orthogonalize import signed_svd
+from rotlib.rotvec import matrix_to_rotvec, rotvec_to_matrix
 
 #: Colours for turns about axes 1, 2 and 3: those of the planes that they turn in.
 PLANE_COLORS = tuple(PLANES[plane] for plane in ((2, 3), (1, 3), (1, 2)))
-
-# Where the reader stands: screen right, screen up, and towards the eye, in world coordinates.
-_YAW, _PITCH = math.radians(-52), math.radians(30)
-_RIGHT = np.array([-math.sin(_YAW), math.cos(_YAW), 0.0])
-_EYE = np.array(
-    [math.cos(_PITCH) * math.cos(_YAW), math.cos(_PITCH) * math.sin(_YAW), math.sin(_PITCH)]
-)
-_UP = np.cross(_EYE, _RIGHT)
-
-# A paper plane: no symmetry of its own, so that every rotation looks different.
-_NOSE, _LEFT, _STARBOARD, _TAIL, _KEEL = (
-    np.array(p)
-    for p in ([1.0, 0, 0], [-0.8, 0.8, 0.1], [-0.8, -0.8, 0.1], [-0.8, 0, 0], [-0.7, 0, -0.45])
-)
-_FACES = [(_NOSE, _TAIL, _KEEL), (_NOSE, _LEFT, _TAIL), (_NOSE, _STARBOARD, _TAIL)]
-_SHADES = [0.45, 1.0, 0.72]
-
-
-def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Screen coordinates ``(..., 2)`` of world points, and how near the eye they are."""
-    return np.stack([points @ _RIGHT, points @ _UP], -1), points @ _EYE
-
-
-def _scene(ax: Axes, reach: float = 1.15) -> None:
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    ax.axis("off")
-
-
-def _plane(ax: Axes, R: Tensor, color: str, alpha: float = 1.0) -> None:
-    """The paper plane, turned by ``R``: faces painted from far to near."""
-    turned = [np.stack(face) @ R.double().numpy().T for face in _FACES]
-    order = sorted(range(len(turned)), key=lambda n: _project(turned[n])[1].mean())
-    for n in order:
-        tone = np.array(to_rgb(color)) * _SHADES[n] + (1 - _SHADES[n]) * 0.25
-        corners = _project(turned[n])[0]
-        ax.add_patch(Polygon(corners, fc=(*tone, alpha), ec="white", lw=1.2, joinstyle="round"))
-
-
-def _plane_outline(ax: Axes, R: Tensor) -> None:
-    """Where the paper plane was: its edges, dashed."""
-    for face in _FACES:
-        corners = _project(np.stack(face) @ R.double().numpy().T)[0]
-        ax.add_patch(Polygon(corners, fill=False, ec=MUTED, lw=1.2, ls="--", joinstyle="round"))
-
-
-def _circle(ax: Axes, a: np.ndarray, b: np.ndarray, color: str, width: float = 1.0) -> None:
-    """The circle ``a cos t + b sin t``: solid in front, dotted behind."""
-    t = np.linspace(0, 2 * math.pi, 181)[:, None]
-    xy, near = _project(a * np.cos(t) + b * np.sin(t))
-    for front, line in ((near >= -1e-9, "-"), (near <= 1e-9, ":")):
-        ax.plot(*np.where(front[:, None], xy, np.nan).T, line, color=color, lw=width, zorder=1)
-
-
-def _sphere(ax: Axes) -> None:
-    """The unit sphere as its outline and three great circles."""
-    x, y, z = np.eye(3)
-    for a, b in ((_RIGHT, _UP), (x, y), (y, z), (x, z)):
-        _circle(ax, a, b, FAINT)
-
-
-def _arrow(ax: Axes, tip: np.ndarray, color: str, label: str = "", width: float = 2.4) -> None:
-    """An arrow from the origin; paler when it points away from the reader."""
-    (x, y), near = _project(tip)
-    style = {"color": color, "lw": width, "alpha": 1.0 if near >= -0.05 else 0.55, "zorder": 3}
-    ax.add_patch(
-        FancyArrowPatch(
-            (0, 0), (x, y), arrowstyle="-|>", mutation_scale=13, shrinkA=0, shrinkB=0, **style
-        )
-    )
-    if label:
-        length = max(math.hypot(x, y), 0.25)
-        ax.text(
-            x + 0.17 * x / length,
-            y + 0.17 * y / length,
-            label,
-            color=color,
-            ha="center",
-            va="center",
-            zorder=4,
-        )
-
-
-def _grid(ax: Axes, A: Tensor, title: str, scale: float) -> None:
-    """A 3x3 matrix as a grid of numbers on a diverging tint."""
-    values = A.double().numpy() + 0.0
-    ax.imshow(values, cmap="PuOr_r", vmin=-2 * scale, vmax=2 * scale)
-    for (row, column), value in np.ndenumerate(values):
-        text = f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
-        ax.text(column, row, text, ha="center", va="center", fontsize=10, color=INK)
-    ax.set(xticks=[], yticks=[])
-    ax.set_title(title)
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+#: Colours of a first, second and third angle.
+ANGLE_COLORS = (COLORS["euler"], MUTED, COLORS["9d-svd"])
 
 
 @styled
 def two_poses(before: Tensor, after: Tensor) -> Figure:
     """A paper plane in two poses, and how each of the nine entries of its matrix changed."""
-    figure, (scene, grid) = canvas(5.2, 2.7, panels=2)
-    _scene(scene, 1.0)
-    _plane(scene, after, COLORS["9d-svd"])
-    _plane_outline(scene, before)
+    figure, (view, table) = canvas(5.2, 2.7, panels=2)
+    scene.stage(view, 1.0)
+    scene.plane(view, after, COLORS["9d-svd"])
+    scene.plane_outline(view, before)
     change = after - before
-    _grid(grid, change, "change of the matrix", float(change.abs().max()))
+    scene.matrix_grid(table, change, "change of the matrix", float(change.abs().max()))
     return figure
 
 
 @styled
 def pose_and_matrix(R: Tensor) -> Figure:
     """A paper plane, its three columns on the unit sphere, and its nine numbers."""
-    figure, (scene, grid) = canvas(5.2, 2.8, panels=2)
-    _scene(scene, 1.25)
-    _sphere(scene)
-    _plane(scene, R, COLORS["9d-svd"], alpha=0.85)
+    figure, (view, table) = canvas(5.2, 2.8, panels=2)
+    scene.stage(view, 1.25)
+    scene.sphere(view)
+    scene.plane(view, R, COLORS["9d-svd"], alpha=0.85)
     for n, name in enumerate("₁₂₃"):
-        _arrow(scene, R[:, n].double().numpy(), INK, f"r{name}", width=1.6)
-    _grid(grid, R, "R", 1.0)
+        scene.arrow(view, R[:, n].double().numpy(), INK, f"r{name}", width=1.6)
+    scene.matrix_grid(table, R, "R", 1.0)
     return figure
 
 
@@ -206,17 +116,16 @@ def histogram_against(
 def projections(M: Tensor, projected: dict[str, Tensor]) -> Figure:
     """A raw matrix's columns, and the frames that different projections make of them."""
     figure, axes = canvas(5.2, 2.9, panels=len(projected))
+    reach = 1.2 * max(1.1, float(torch.linalg.vector_norm(M, dim=0).max()))
     for ax, (name, R) in zip(np.atleast_1d(axes), projected.items(), strict=True):
-        _scene(ax, 1.3)
-        _sphere(ax)
+        scene.stage(ax, reach)
+        scene.sphere(ax)
         for n in range(3):
-            _arrow(ax, M[:, n].double().numpy(), COLORS["9d-raw"], width=1.6)
-            _arrow(ax, R[:, n].double().numpy(), COLORS[name], f"r{'₁₂₃'[n]}")
-        gap = math.sqrt(float(((M - R) ** 2).sum()))
-        ax.set_title(
-            f"{ {'6d-gs': 'Gram–Schmidt', '9d-svd': 'SVD'}[name] }: distance {gap:.2f}",
-            color=COLORS[name],
-        )
+            scene.arrow(ax, R[:, n].double().numpy(), COLORS[name], f"r{'₁₂₃'[n]}", width=3)
+            scene.arrow(ax, M[:, n].double().numpy(), COLORS["9d-raw"], width=1.4)
+        method = {"6d-gs": "Gram–Schmidt", "9d-svd": "SVD"}[name]
+        gap = float(torch.linalg.matrix_norm(M - R))
+        ax.set_title(f"{method}\ndistance to M: {gap:.2f}", color=COLORS[name])
     return figure
 
 
@@ -246,6 +155,7 @@ def valleys(sums: Tensor) -> Figure:
         "turn away from the nearest rotation (degrees)",
         "extra squared distance",
         colors=PLANE_COLORS,
+        dashed=names[1:2],
     )
 
 
@@ -264,11 +174,13 @@ def gains(s1: float, s2: float, s3: float) -> Figure:
         color, name = PLANES[plane], f"{plane[0]}{plane[1]}"
         gain = 2 / max(here, 1e-9)
         bars.bar(n, min(gain, top), color=color, width=0.65)
-        bars.text(
-            n, min(gain, top) + 0.15, f"{gain:.1f}" if gain < 1e3 else "∞", ha="center", fontsize=10
-        )
+        label = "∞" if gain > 1e3 else f"{gain:.1f}"
+        if gain > top:
+            label = f"↑ {label}"
+        bars.text(n, min(gain, top) + 0.15, label, ha="center", fontsize=10)
         course.plot(path, 2 / along, color=color, label=f"plane {name}")
-        course.plot([s3], [min(gain, top)], "o", color=color, ms=7)
+        if gain <= top:
+            course.plot([s3], [gain], "o", color=color, ms=7)
     bars.set(
         xticks=range(3),
         xticklabels=["12", "13", "23"],
@@ -295,27 +207,120 @@ def three_planes(M: Tensor) -> Figure:
     ):
         i, j = (n - 1 for n in plane)
         k = 3 - i - j
-        _scene(ax, 1.3)
-        _sphere(ax)
+        scene.stage(ax, 1.3)
+        scene.sphere(ax)
         for n in range(3):
-            _arrow(ax, R[:, n], MUTED, width=1.2)
-        _circle(ax, axes_world[:, i], axes_world[:, j], color, width=2.2)
-        _arrow(ax, axes_world[:, k], color, f"u{'₁₂₃'[k]}")
+            scene.arrow(ax, R[:, n], MUTED, width=1.2)
+        scene.circle(ax, axes_world[:, i], axes_world[:, j], color, width=2.2)
+        scene.arrow(ax, axes_world[:, k], color, f"u{'₁₂₃'[k]}")
         ax.set_title(f"plane {i + 1}{j + 1}\ngain {gain:.2f}", color=color, fontsize=10)
     return figure
 
 
+def _turning_axes(ax: Axes, angles: Tensor, order: str) -> None:
+    """The plane at these Euler angles, and the axis about which each angle turns it."""
+    R = euler_to_matrix(angles, order)
+    w = tangent_basis(R).mT @ euler_jacobian(angles, order) / 2  # each column a small turn
+    axes = (R @ w).double().numpy()
+    scene.stage(ax, 1.3)
+    scene.sphere(ax)
+    scene.plane(ax, R, FAINT)
+    for n, color in enumerate(ANGLE_COLORS):
+        scene.arrow(ax, axes[:, n], color, "abc"[n])
+
+
 @styled
-def gradient_against_size(lengths: Tensor, gradients: Tensor) -> Figure:
-    """The length of the gradient that reaches M, against the length of M, and the law 1/|M|."""
-    middle = len(lengths) // 2
-    law = gradients[middle] * lengths[middle] / lengths
-    return curves(
-        lengths,
-        {"gradient of the projected loss": gradients, "one over the length": law},
-        "length of M",
-        "length of the gradient",
-        colors=(COLORS["9d-svd"], INK),
-        dashed=("one over the length",),
-        log=True,
+def gimbal_pair(first: Tensor, second: Tensor, order: str) -> Figure:
+    """The axes of three Euler angles at two poses, side by side."""
+    figure, axes = canvas(5.2, 2.9, panels=2)
+    for ax, angles in zip(axes, (first, second), strict=True):
+        _turning_axes(ax, angles, order)
+        ax.set_title(f"middle angle {float(angles[1].rad2deg()):.0f}°")
+    return figure
+
+
+@styled
+def gimbal(middle: float, order: str = "ZYX") -> Figure:
+    """The axes of three Euler angles at a middle angle in degrees, and the Jacobian's spectrum."""
+    figure, (view, course) = canvas(5.2, 2.9, panels=2)
+    angles = torch.tensor([30.0, middle, 20.0], dtype=torch.float64)
+    _turning_axes(view, angles.deg2rad(), order)
+    path = torch.linspace(0, 90, 91, dtype=torch.float64)
+    triples = torch.stack([0 * path + 30, path, 0 * path + 20], -1).deg2rad()
+    for triple, marker in ((triples, "-"), (angles[None].deg2rad(), "o")):
+        values = torch.linalg.svdvals(euler_jacobian(triple, order)).numpy()
+        x = triple[:, 1].rad2deg().numpy()
+        for n, shade in enumerate((0.35, 0.6, 1.0)):
+            course.plot(x, values[:, n], marker, color=COLORS["euler"], alpha=shade, ms=7)
+    course.set(
+        xlabel="middle angle b (degrees)", ylabel="singular values", ylim=(0, 2.1), xlim=(0, 91)
     )
+    course.set_xticks([0, 30, 60, 90])
+    return figure
+
+
+@styled
+def angles_along(x: Tensor, angles: Tensor, names: Sequence[str], xlabel: str) -> Figure:
+    """Three angles in degrees along a path of rotations."""
+    ys = dict(zip(names, angles.unbind(-1), strict=True))
+    return curves(x, ys, xlabel, "angle (degrees)", colors=ANGLE_COLORS, dashed=names[2:])
+
+
+@styled
+def ball(angle: float, axis: Tensor) -> Figure:
+    """A plane turned by an angle in degrees, and its rotation vector in the ball of radius pi."""
+    figure, (view, space) = canvas(5.2, 2.8, panels=2)
+    turns = torch.linspace(0, math.radians(angle), 200, dtype=torch.float64)
+    path = matrix_to_rotvec(rotvec_to_matrix(turns[:, None] * axis.double())) / math.pi
+    for ax in (view, space):
+        scene.stage(ax, 1.3)
+    scene.plane(view, rotvec_to_matrix(turns[-1] * axis.double()), COLORS["rotvec"])
+    scene.sphere(space)
+    xy = scene.project(path.numpy())[0]
+    leap = np.flatnonzero(np.linalg.norm(np.diff(path.numpy(), axis=0), axis=1) > 1)
+    for piece in np.split(xy, leap + 1):
+        space.plot(*piece.T, color=COLORS["rotvec"])
+    for exit_or_entry in (n + k for n in leap for k in (0, 1)):
+        space.plot(*xy[exit_or_entry], "o", mfc="white", color=COLORS["rotvec"], ms=6)
+    space.plot(*xy[-1], "o", color=COLORS["rotvec"], ms=9)
+    space.set_title("w in the ball of radius π")
+    return figure
+
+
+@styled
+def log_errors(logs: dict[str, Callable[[Tensor], Tensor]], axis: Tensor) -> Figure:
+    """Relative error of logarithms near 0 and near half a turn."""
+    figure, axes = canvas(5.2, 2.9, panels=2, sharey=True)
+    gaps = torch.logspace(-8, -0.5, 60, dtype=torch.float64)
+    for ax, angles in zip(axes, (gaps, math.pi - gaps), strict=True):
+        truth = angles[:, None] * axis.double()
+        for (name, log), color in zip(logs.items(), (COLORS["9d-raw"], INK), strict=False):
+            error = (log(rotvec_to_matrix(truth)) - truth).norm(dim=-1) / angles
+            ax.plot(gaps.numpy(), error.clamp(min=1e-17).numpy(), ".", color=color, label=name)
+        ax.set(xscale="log", yscale="log")
+        ax.set_xticks([1e-8, 1e-5, 1e-2])
+    axes[0].set(xlabel="angle (radians)", ylabel="relative error")
+    axes[1].set(xlabel="π minus angle (radians)")
+    axes[0].legend(fontsize=10)
+    return figure
+
+
+@styled
+def half_speed(angle: float, axis: Tensor) -> Figure:
+    """A plane turned by an angle in degrees, and its quaternion on a circle at half the speed."""
+    figure, (view, circle) = canvas(5.2, 2.8, panels=2)
+    scene.stage(view, 1.3)
+    color = COLORS["quaternion"]
+    scene.plane(view, rotvec_to_matrix(math.radians(angle) * axis.double()), color)
+    scene.stage(circle, 1.45)
+    around = np.linspace(0, 2 * math.pi, 181)
+    gone = np.linspace(0, math.radians(angle) / 2, 181)
+    circle.plot(np.cos(around), np.sin(around), color=FAINT, lw=1.2)
+    circle.plot(np.cos(gone), np.sin(gone), color=color, lw=3)
+    for sign, name, fill in ((1, "q", color), (-1, "−q", "white")):
+        x, y = sign * math.cos(gone[-1]), sign * math.sin(gone[-1])
+        circle.plot([0, x], [0, y], color=FAINT, lw=1)
+        circle.plot(x, y, "o", mfc=fill, mec=color, mew=2, ms=9)
+        circle.text(1.25 * x, 1.25 * y, name, ha="center", va="center")
+    circle.set_title("w → and v ↑")
+    return figure

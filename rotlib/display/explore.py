@@ -7,6 +7,7 @@ of stored pictures, which needs no kernel, no network and no script.
 
 import base64
 import itertools
+import json
 import re
 from html import escape
 from io import BytesIO
@@ -14,6 +15,7 @@ from numbers import Real
 
 import matplotlib.pyplot as plt
 from IPython.display import display
+from matplotlib.figure import Figure
 from PIL import Image
 
 CSS_PIXELS_PER_INCH = 96
@@ -27,7 +29,7 @@ ON_INPUT = """
 const player = this.closest('figure');
 let frame = 0;
 for (const slider of player.querySelectorAll('input')) {
-  const text = slider.dataset.values.split('|')[slider.value];
+  const text = JSON.parse(slider.dataset.values)[slider.value];
   slider.setAttribute('aria-valuetext', text);
   slider.parentNode.nextElementSibling.textContent = text;
   frame = frame * (Number(slider.max) + 1) + Number(slider.value);
@@ -145,11 +147,17 @@ def _texts(values):
         for decimals in [d for d in range(4) if exact(d)] + [2, 3]:
             if len(set(fixed(decimals))) == len(set(values)):
                 return fixed(decimals)
-    return texts(lambda value: f"{value:.3g}")
+    for digits in range(3, 18):
+        short = texts(lambda value, digits=digits: f"{value:.{digits}g}")
+        if len(set(short)) == len(set(values)):
+            break
+    return short
 
 
 def _image(figure, alt, *, scale):
     """The figure as an ``<img>`` of its natural size, and the figure closed."""
+    if not isinstance(figure, Figure):
+        raise TypeError(f"a drawing must return a matplotlib Figure, got {type(figure).__name__}")
     png = BytesIO()
     figure.savefig(png, format="png", dpi=CSS_PIXELS_PER_INCH * scale)
     plt.close(figure)
@@ -190,7 +198,8 @@ def _player(images, labels, texts, caption):
         f'<div class="rotlib-slider"><label><span>{escape(labels[name])}</span> '
         f'<input type="range" min="0" max="{len(texts[name]) - 1}" step="1" value="0" '
         f'autocomplete="off" aria-valuetext="{escape(texts[name][0])}" '
-        f'data-values="{escape("|".join(texts[name]))}" oninput="{escape(ON_INPUT)}"></label> '
+        f'data-values="{escape(json.dumps(texts[name], ensure_ascii=False))}" '
+        f'oninput="{escape(ON_INPUT)}"></label> '
         f'<output aria-live="polite">{escape(texts[name][0])}</output></div>'
         for name in labels
     )
