@@ -361,11 +361,12 @@ def errors_around(degrees: Tensor, errors: dict[str, Tensor]) -> Figure:
     """Error in degrees against the angle around a circle of poses."""
     figure, ax = canvas(5.2, 2.8)
     for name, error in errors.items():
-        ax.plot(degrees.numpy(), error.numpy(), color=COLORS[name], label=name.removesuffix("-gs"))
+        label = {"6d-gs": "6D"}.get(name, name)
+        ax.plot(degrees.numpy(), error.numpy(), color=COLORS[name], label=label)
     ax.set(xlabel="turned by (degrees)", ylabel="error (degrees)", ylim=(-5, 185))
     ax.set_xticks([0, 90, 180, 270, 360])
     ax.set_yticks([0, 60, 120, 180])
-    ax.legend(loc="upper left", fontsize=10)
+    figure.legend(loc="outside upper left", ncols=2, fontsize=10)
     return figure
 
 
@@ -535,7 +536,7 @@ def two_column_gains(angle: float) -> Figure:
         for ax, values in ((axes[0], turns), (axes[1], columns)):
             at = np.arange(len(values)) + 0.36 * n - 0.18
             ax.bar(at, values, 0.34, color=color, label=label)
-    axes[0].set(xlabel="turn", ylabel="gain", ylim=(0, 6))
+    axes[0].set(xlabel="gain, by size", ylabel="gain", ylim=(0, 6))
     axes[0].set_xticks([0, 1, 2], ["1", "2", "3"])
     axes[1].set(xlabel="column", ylabel="squared Jacobian", ylim=(0, 12))
     axes[1].set_xticks([0, 1], ["a₁", "a₂"])
@@ -543,6 +544,14 @@ def two_column_gains(angle: float) -> Figure:
     for ax in axes:
         ax.grid(axis="x", visible=False)
     return figure
+
+
+def _poles(M: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns of a grid of matrices at which s2 + s3 has a minimum near zero."""
+    s = signed_svd(M)[1]
+    gap = (s[..., 1] + s[..., 2])[None]
+    lowest = -torch.nn.functional.max_pool2d(-gap, 9, stride=1, padding=4)
+    return tuple(((gap == lowest) & (gap < 0.06))[0].nonzero().T)
 
 
 @styled
@@ -564,5 +573,8 @@ def landscapes(offset: float) -> Figure:
         levels = np.linspace(0, top, 13)
         ax.contourf(grid.numpy(), grid.numpy(), loss, levels, cmap="viridis", extend="max")
         ax.plot(0, 0, "x", color="white", ms=9, mew=2.5)
+        if title == "after SVD":
+            poles = _poles(M)
+            ax.plot(grid[poles[1]], grid[poles[0]], "o", mfc="none", mec="white", ms=9, mew=2)
         ax.set(title=title, aspect="equal", xticks=[], yticks=[])
     return figure
