@@ -25,6 +25,8 @@ book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
 	@echo "The book: open _build/html/index.html"
 
+# Two workers of one thread each: small tensors gain nothing from more, and lose to each other.
+test: export OMP_NUM_THREADS = 1
 test: book
 	$(BIN)/pytest -n 2 tests
 	$(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
