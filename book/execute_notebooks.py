@@ -41,6 +41,7 @@ def execute(path):
         timeout=600,
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     normalise(notebook)
