@@ -271,6 +271,7 @@ def landscapes(offset: float) -> Figure:
         ax.contourf(grid.numpy(), grid.numpy(), loss, levels, cmap="viridis", extend="max")
         ax.plot(0, 0, "x", color="white", ms=9, mew=2.5)
         if title == "after SVD":
+            ax.contour(grid, grid, loss, [3.9], colors="white", linestyles="--", linewidths=1.2)
             poles = _poles(M)
             ax.plot(grid[poles[1]], grid[poles[0]], "o", mfc="none", mec="white", ms=9, mew=2)
         ax.set(title=title, aspect="equal", xticks=[], yticks=[])
