@@ -1,0 +1,145 @@
+"""The tidy table of a sweep: kept on disk, tuned, summarised, compared seed by seed."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+KEYS = ["task", "variant", "head", "optimizer", "learning_rate", "steps", "seed"]
+COLUMNS = [*KEYS, "mean_deg", "median_deg", "p99_deg", "val_mean_deg", "status", "seconds"]
+CONFIGURATION = KEYS[:4]
+#: What a seed that stopped counts as, wherever errors are ranked or averaged.
+STOPPED_DEG = 180.0
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """The table at ``path``; an empty one if there is no file.
+
+    Raises:
+        ValueError: if the file is not a table of a sweep.
+    """
+    path = Path(path)
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    try:
+        table = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a table: {error}") from None
+    if list(table.columns) != COLUMNS:
+        raise ValueError(f"{path} expects the columns {', '.join(COLUMNS)}")
+    return table
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at once: whoever reads it, at any moment, finds the old or the new text."""
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write the table in the order of its keys, atomically."""
+    text = table[COLUMNS].sort_values(KEYS).to_csv(index=False, lineterminator="\n")
+    write_atomically(Path(path), text)
+
+
+def provenance(path: Path | str) -> dict:
+    """How the table at ``path`` was made: the ``.json`` beside it."""
+    return json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def best_rates(table: pd.DataFrame, steps: int) -> dict[tuple, float]:
+    """For each task, variant, head and optimiser the learning rate of the least validation error.
+
+    Only the rates run with the most seeds compete: the others were candidates before. The error
+    is the mean over seeds, a stopped seed counting as 180 degrees; of equals the smaller rate
+    wins.
+    """
+    rows = table[table["steps"] == steps].fillna({"val_mean_deg": STOPPED_DEG})
+    rates = rows.groupby([*CONFIGURATION, "learning_rate"])["val_mean_deg"].agg(["size", "mean"])
+    order = rates.reset_index().sort_values(
+        ["size", "mean", "learning_rate"], ascending=[False, True, True]
+    )
+    return order.groupby(CONFIGURATION)["learning_rate"].first().to_dict()
+
+
+def tuned(table: pd.DataFrame) -> pd.DataFrame:
+    """For each configuration and budget the rows of the rate that validation chose there."""
+    parts = []
+    for steps, rows in table.groupby("steps"):
+        best = best_rates(rows, steps)
+        chosen = [best[key] for key in rows[CONFIGURATION].itertuples(index=False, name=None)]
+        parts.append(rows[rows["learning_rate"] == chosen])
+    return pd.concat(parts) if parts else table
+
+
+def _bootstrap(values: np.ndarray, statistic, draws: int = 10_000) -> tuple[float, float]:
+    """The central 95 % of a statistic over resampled seeds; ``values`` is ``(seeds,)``."""
+    rng = np.random.default_rng(0)
+    picks = rng.integers(len(values), size=(draws, len(values)))
+    low, high = np.percentile(statistic(values[picks], axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def summary(table: pd.DataFrame, metric: str = "mean_deg") -> pd.DataFrame:
+    """Median over seeds with a bootstrap interval, for each configuration and budget.
+
+    Stopped seeds count as 180 degrees, and are counted in ``stopped``.
+
+    Returns:
+        Columns ``task, variant, head, optimizer, steps, learning_rate, median, low, high,
+        seeds, stopped``.
+    """
+    rows = []
+    for key, group in tuned(table).groupby([*CONFIGURATION, "steps"], sort=False):
+        values = group[metric].fillna(STOPPED_DEG).to_numpy()
+        low, high = _bootstrap(values, np.median)
+        rows.append(
+            dict(zip([*CONFIGURATION, "steps"], key, strict=True))
+            | {
+                "learning_rate": group["learning_rate"].iloc[0],
+                "median": float(np.median(values)),
+                "low": low,
+                "high": high,
+                "seeds": len(values),
+                "stopped": int((group["status"] != "ok").sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def paired(table: pd.DataFrame, head: str, against: str, metric: str = "mean_deg") -> pd.DataFrame:
+    """Two heads compared seed by seed: same initial stream, same batches, same test set.
+
+    Returns:
+        For each task, variant, optimiser and budget: ``difference`` (mean of ``head`` minus
+        ``against``, degrees) and ``ratio`` (geometric mean of ``head`` over ``against``), each
+        with a bootstrap interval ``..._low``, ``..._high``, and the number of ``seeds``.
+
+    Raises:
+        ValueError: if the table lacks one of the heads, or a seed was run for one of them only.
+    """
+    both = tuned(table).fillna({metric: STOPPED_DEG})
+    for name in (head, against):
+        if name not in set(both["head"]):
+            raise ValueError(f"paired: the table has no rows of {name!r}")
+    rows = []
+    for key, group in both.groupby(["task", "variant", "optimizer", "steps"], sort=False):
+        a, b = (group[group["head"] == name].set_index("seed")[metric] for name in (head, against))
+        if a.empty or b.empty:
+            continue
+        if set(a.index) != set(b.index):
+            raise ValueError(f"paired: {head} and {against} ran with different seeds at {key}")
+        difference, ratio = (a - b).to_numpy(), np.log(a / b).to_numpy()
+        row = dict(zip(["task", "variant", "optimizer", "steps"], key, strict=True))
+        row["difference"] = float(difference.mean())
+        row["difference_low"], row["difference_high"] = _bootstrap(difference, np.mean)
+        row["ratio"] = float(np.exp(ratio.mean()))
+        row["ratio_low"], row["ratio_high"] = (float(np.exp(x)) for x in _bootstrap(ratio, np.mean))
+        rows.append(row | {"seeds": len(difference)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,350 @@
+"""Tasks: data on demand from a generator, a loss, and an error in degrees.
+
+Every task comes in variants. ``clean`` has an exact answer, ``noisy`` has a noise level that
+differs from item to item, and in ``ambiguous`` half of the items look the same in more than one
+pose.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from rotlib.distance import geodesic_distance
+from rotlib.experiments.clouds import Clouds, read_clouds
+from rotlib.experiments.networks import ConvNet, PointNet, mlp
+from rotlib.experiments.solids import (
+    aeroplanes,
+    log_uniform,
+    normal,
+    render,
+    surface_points,
+    uniform,
+)
+from rotlib.matrix import random_rotations
+from rotlib.rotvec import rotvec_to_matrix
+
+VARIANTS = ("clean", "noisy", "ambiguous")
+SPLITS = ("train", "validation", "test")
+IMAGE_SIZE = 32
+
+
+class Batch(NamedTuple):
+    """``inputs (n, ...)`` for the network, and the ``targets`` that the loss and error compare."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+def chordal_loss(output: Tensor, targets: Tensor) -> Tensor:
+    r""":math:`\tfrac12\lVert Y - T\rVert_F^2` over as many columns as the output has."""
+    return (output - targets[..., : output.shape[-1]]).square().sum((-2, -1)) / 2
+
+
+def angle_degrees(R: Tensor, targets: Tensor) -> Tensor:
+    """Geodesic distance in degrees."""
+    return geodesic_distance(R, targets).rad2deg()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem whose answer is one or more rotations.
+
+    Attributes:
+        name, variant: what it is called in tables.
+        sample: ``sample(n, generator, split)`` draws a :class:`Batch` on the generator's device.
+        network: ``network(width)`` makes an untrained network.
+        rotations: how many rotations an answer has; if more than one, outputs and rotations have
+            one more dimension for them.
+        loss: ``(output, targets)`` to ``(...)``, for each item.
+        error: ``(R, targets)`` to ``(...)`` degrees.
+        together: whether training all seeds at once pays on a CPU, as measured; the results do not
+            depend on it.
+    """
+
+    name: str
+    variant: str
+    sample: Callable[[int, Generator, str], Batch]
+    network: Callable[[int], nn.Module]
+    rotations: int = 1
+    loss: Callable[[Tensor, Tensor], Tensor] = chordal_loss
+    error: Callable[[Tensor, Tensor], Tensor] = angle_degrees
+    together: bool = True
+
+
+def _require_variant(variant: str) -> None:
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; known are {', '.join(VARIANTS)}")
+
+
+def _haar(n: int, generator: Generator) -> Tensor:
+    return random_rotations(n, generator=generator, device=generator.device)
+
+
+# Wahba's problem: unit vectors before and after a turn.
+
+_PAIRS = 8
+
+
+def _sample_wahba(variant: str, n: int, generator: Generator, split: str) -> Batch:
+    R = _haar(n, generator)
+    before = torch.nn.functional.normalize(normal(generator, n, _PAIRS, 3), dim=-1)
+    if variant == "ambiguous":  # all vectors on one line: turns about it cannot be seen
+        sign = before[..., :1].sign()
+        on_a_line = (uniform(generator, n) < 0.5)[:, None, None]
+        before = torch.where(on_a_line, sign * before[:, :1], before)
+    after = before @ R.mT
+    if variant == "noisy":
+        after = after + log_uniform(generator, n, 0.01, 1)[:, None, None] * normal(
+            generator, n, _PAIRS, 3
+        )
+    return Batch(torch.cat([before, after], -1).flatten(1), R)
+
+
+def wahba(variant: str = "clean") -> Task:
+    """Eight unit vectors and their turned copies; a network of two hidden layers.
+
+    ``noisy``: the copies are off by 0.01 to 1 in each coordinate. ``ambiguous``: in half of the
+    items all vectors lie on one line.
+    """
+    _require_variant(variant)
+    return Task("wahba", variant, partial(_sample_wahba, variant), partial(mlp, 2 * 3 * _PAIRS))
+
+
+# Points: a toy aeroplane, or real clouds.
+
+
+def _sample_points(variant: str, n: int, generator: Generator, split: str) -> Batch:
+    R = _haar(n, generator)
+    solids, _ = aeroplanes(n, generator, symmetric=0.5 if variant == "ambiguous" else 0)
+    cloud = surface_points(solids, generator, scattered=variant != "clean") @ R.mT
+    if variant == "noisy":
+        cloud = cloud + log_uniform(generator, n, 0.003, 0.5)[:, None, None] * normal(
+            generator, *cloud.shape
+        )
+    return Batch(cloud, R)
+
+
+def _sample_clouds(clouds: Clouds, variant: str, n: int, generator: Generator, split: str) -> Batch:
+    R = _haar(n, generator)
+    cloud = clouds.sample(n, generator, split) @ R.mT
+    if variant == "noisy":
+        cloud = cloud + log_uniform(generator, n, 0.003, 0.5)[:, None, None] * normal(
+            generator, *cloud.shape
+        )
+    return Batch(cloud, R)
+
+
+def points(
+    variant: str = "clean", clouds: Path | str | None = None, skip_unreadable: bool = False
+) -> Task:
+    """The pose of a cloud of points; a small PointNet.
+
+    By default the cloud is a toy aeroplane whose proportions vary. ``noisy``: its points are
+    scattered over the surface and off by 0.003 to 0.5 in each coordinate. ``ambiguous``: half of
+    the aeroplanes look the same after half a turn about their body.
+
+    Args:
+        variant: one of ``VARIANTS``.
+        clouds: a folder of real clouds or meshes to use instead, see
+            :func:`~rotlib.experiments.clouds.read_clouds`; each item is 64 random points of one.
+        skip_unreadable: leave out files of that folder that cannot be read.
+
+    Raises:
+        ValueError: for an unknown variant; for ``ambiguous`` with ``clouds``, whose symmetries
+            nobody knows; for a folder that cannot be used.
+    """
+    _require_variant(variant)
+    if clouds is None:
+        return Task("points", variant, partial(_sample_points, variant), PointNet)
+    if variant == "ambiguous":
+        raise ValueError("points: the ambiguous variant needs the toy aeroplane, not clouds")
+    sample = partial(_sample_clouds, read_clouds(clouds, skip_unreadable), variant)
+    return Task("points", variant, sample, PointNet)
+
+
+# Images: the toy aeroplane, rendered.
+
+
+def _sample_images(variant: str, n: int, generator: Generator, split: str) -> Batch:
+    R = _haar(n, generator)
+    solids, _ = aeroplanes(n, generator, vary=0, symmetric=0.5 if variant == "ambiguous" else 0)
+    towards = torch.nn.functional.normalize(
+        normal(generator, n, 3) + torch.tensor([0, 0, 3.0], device=generator.device), dim=-1
+    )
+    light = towards * uniform(generator, n, 1, low=0.7, high=1.2)
+    ramp = torch.linspace(0, 1, IMAGE_SIZE, device=generator.device)[:, None]
+    top, bottom = uniform(generator, 2, n, 3, 1, 1)
+    background = (ramp * bottom + (1 - ramp) * top).expand(n, 3, IMAGE_SIZE, IMAGE_SIZE)
+    images = render(R, solids, light, background, IMAGE_SIZE)
+    if variant == "noisy":
+        images = images + log_uniform(generator, n, 0.01, 1)[:, None, None, None] * normal(
+            generator, *images.shape
+        )
+    return Batch(images - 0.5, R)
+
+
+def images(variant: str = "clean") -> Task:
+    """The pose of the toy aeroplane in a picture of 32 by 32 pixels; a small convolutional network.
+
+    Light and background vary. ``noisy``: pixels are off by 0.01 to 1. ``ambiguous``: half of the
+    aeroplanes look the same after half a turn about their body.
+    """
+    _require_variant(variant)
+    return Task(
+        "images",
+        variant,
+        partial(_sample_images, variant),
+        partial(ConvNet, size=IMAGE_SIZE),
+        together=False,
+    )
+
+
+# Kinematics: a skeleton of which only the positions of the joints are known.
+
+#: Joint, its parent, where it sits in its parent's frame (metres), how far it turns (degrees).
+SKELETON = (
+    ("pelvis", -1, (0.0, 0.0, 0.0), 180),
+    ("chest", 0, (0.0, 0.0, 0.5), 40),
+    ("neck", 1, (0.0, 0.0, 0.1), 60),
+    ("left shoulder", 1, (0.0, 0.2, 0.0), 100),
+    ("left elbow", 3, (0.0, 0.3, 0.0), 100),
+    ("right shoulder", 1, (0.0, -0.2, 0.0), 100),
+    ("right elbow", 5, (0.0, -0.3, 0.0), 100),
+)
+#: Ends of limbs: the joint that moves each, and where it is in that joint's frame.
+_ENDS = (
+    ("head", 2, (0.0, 0.0, 0.25)),
+    ("left wrist", 4, (0.0, 0.3, 0.0)),
+    ("right wrist", 6, (0.0, -0.3, 0.0)),
+    ("left hip", 0, (0.0, 0.15, -0.05)),
+    ("right hip", 0, (0.0, -0.15, -0.05)),
+)
+
+
+def forward_kinematics(turns: Tensor) -> Tensor:
+    """Positions of the joints, and of the ends of the limbs, in metres.
+
+    Args:
+        turns: ``(..., 7, 3, 3)`` one matrix for each joint of ``SKELETON``, in its parent's
+            frame. Matrices that are no rotations stretch what hangs on them.
+
+    Returns:
+        ``(..., 11, 3)``: six joints (the pelvis stays at the origin), then five ends.
+    """
+    frames: list[Tensor] = []
+    positions: list[Tensor] = []
+    for joint, (_, parent, offset, _) in enumerate(SKELETON):
+        if parent < 0:
+            frames.append(turns[..., joint, :, :])
+            positions.append(torch.zeros_like(turns[..., joint, :, 0]))
+            continue
+        frames.append(frames[parent] @ turns[..., joint, :, :])
+        positions.append(positions[parent] + frames[parent] @ turns.new_tensor(offset))
+    ends = [positions[j] + frames[j] @ turns.new_tensor(offset) for _, j, offset in _ENDS]
+    return torch.stack(positions[1:] + ends, -2)
+
+
+def position_loss(output: Tensor, targets: Tensor) -> Tensor:
+    """Half the summed squared distances of joints and ends, in units of 0.1 m; no rotation in it.
+
+    Raises:
+        ValueError: if the head gives two columns only.
+    """
+    if output.shape[-1] != 3:
+        raise ValueError("kinematics expects a head whose loss sees 3x3 matrices, not two columns")
+    return 50 * (forward_kinematics(output) - forward_kinematics(targets)).square().sum((-2, -1))
+
+
+def position_error_cm(R: Tensor, targets: Tensor) -> Tensor:
+    """Mean distance of joints and ends from where they belong, in centimetres."""
+    gap = forward_kinematics(R) - forward_kinematics(targets)
+    return 100 * gap.norm(dim=-1).mean(-1)
+
+
+def bone_error_degrees(R: Tensor, targets: Tensor) -> Tensor:
+    """Mean angle in degrees between the bones and where they belong.
+
+    A bone runs from a joint to the next, or to an end. Where the joints are determines where the
+    bones point; how a bone is twisted about itself is not determined, and not counted.
+    """
+    parents = torch.tensor(
+        [parent for _, parent, _, _ in SKELETON[1:]] + [joint for _, joint, _ in _ENDS],
+        device=R.device,
+    )
+
+    def bones(turns: Tensor) -> Tensor:
+        ends = forward_kinematics(turns)
+        joints = torch.cat(
+            [torch.zeros_like(ends[..., :1, :]), ends[..., : len(SKELETON) - 1, :]], -2
+        )
+        return ends - joints[..., parents, :]
+
+    a, b = bones(R), bones(targets)
+    across = torch.linalg.cross(*torch.broadcast_tensors(a, b)).norm(dim=-1)
+    return torch.atan2(across, (a * b).sum(-1)).rad2deg().mean(-1)
+
+
+def _sample_kinematics(variant: str, n: int, generator: Generator, split: str) -> Batch:
+    axes = torch.nn.functional.normalize(normal(generator, n, len(SKELETON), 3), dim=-1)
+    limits = torch.tensor([math.radians(limit) for *_, limit in SKELETON], device=axes.device)
+    angles = limits * uniform(generator, n, len(SKELETON))
+    turns = rotvec_to_matrix(axes * angles[..., None])
+    turns[:, 0] = _haar(n, generator)
+    positions = forward_kinematics(turns)
+    if variant == "noisy":
+        positions = positions + log_uniform(generator, n, 0.002, 0.2)[:, None, None] * normal(
+            generator, *positions.shape
+        )
+    return Batch(4 * positions.flatten(1), turns)
+
+
+def kinematics(variant: str = "clean") -> Task:
+    """The turns of seven joints, from where the joints are; the loss is on positions only.
+
+    The twist of a limb about itself cannot be seen and is not counted. ``noisy``: the positions
+    are off by 0.2 to 20 cm in each coordinate.
+
+    Raises:
+        ValueError: for ``ambiguous``.
+    """
+    _require_variant(variant)
+    if variant == "ambiguous":
+        raise ValueError("kinematics has no ambiguous variant: the twist of its limbs always is")
+    return Task(
+        "kinematics",
+        variant,
+        partial(_sample_kinematics, variant),
+        partial(mlp, 33, hidden=256),
+        rotations=len(SKELETON),
+        loss=position_loss,
+        error=bone_error_degrees,
+    )
+
+
+TASKS = {"wahba": wahba, "points": points, "images": images, "kinematics": kinematics}
+
+
+def find_task(
+    name: str,
+    variant: str = "clean",
+    clouds: Path | str | None = None,
+    skip_unreadable: bool = False,
+) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: for an unknown name or variant, or clouds for a task that takes none.
+    """
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; known are {', '.join(TASKS)}")
+    if clouds is None:
+        return TASKS[name](variant)
+    if name != "points":
+        raise ValueError(f"clouds are for the points task, not for {name}")
+    return points(variant, clouds, skip_unreadable)
