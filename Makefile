@@ -47,10 +47,12 @@ comma := ,
 SWEEP := $(BIN)/python -m rotlib.experiments.sweep --device $(DEVICE) --seeds 8 --tune-seeds 3
 ADAM := --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2
 SGD := --optimizers sgd --rates 3e-3,1e-2,3e-2,1e-1
-EVERY := euler,rotvec,quaternion,5d,6d-gs,6d-raw,9d-raw,9d-raw-gs,9d-svd,9d-svd-clamped,9d-svd-taylor,9d-rpmg,9d-fisher,10d
+EVERY := euler,rotvec,quaternion,5d,6d-gs,6d-raw,9d-raw,9d-raw-gs,9d-svd,9d-svd-clamped,9d-svd-taylor,9d-rpmg,9d-fisher,10d,9d-raw-then-svd
 MAIN := 9d-raw,9d-svd,6d-gs,9d-fisher
+BEST := $(MAIN),9d-raw-then-svd
+APART := 9d-even,9d-svd-direction,9d-svd-length
 THREE := 9d-raw,9d-svd,6d-gs
-CHAINS := $(MAIN),quaternion,9d-rpmg,9d-raw-penalty,9d-raw-then-svd
+CHAINS := $(BEST),quaternion,9d-rpmg,9d-raw-penalty
 # Real clouds are not part of the book; chapter 14 says where they are. Without them: skipped.
 CLOUDS ?= data/airplanes
 
@@ -58,17 +60,21 @@ sweep: venv
 	$(SWEEP) --task wahba --heads $(EVERY) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)wahba.csv
 	$(SWEEP) --task wahba --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)points.csv
-	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv
+	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 2000$(LONGER) --out $(RESULTS)points.csv
+	$(SWEEP) --task points --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)kinematics.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)kinematics.csv
-	$(SWEEP) --task points --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
+	$(SWEEP) --task points --heads $(THREE),9d-raw-then-svd $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
+	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)ablation.csv
+	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)ablation.csv
 	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)images.csv
 	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)images.csv
-	$(SWEEP) --task points --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv
-	$(SWEEP) --task wahba --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task wahba --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv --confidence $(RESULTS)confidence.csv
+	$(SWEEP) --task points --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
+	$(SWEEP) --task wahba --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
 	$(SWEEP) --task wahba,points --heads $(THREE) $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
-	$(SWEEP) --task wahba --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)airplanes.csv
+	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 
 claims: venv
 	$(BIN)/pytest tests/test_claims.py --write-claims -q

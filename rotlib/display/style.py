@@ -23,6 +23,39 @@ COLORS = {
     "9d-svd": "#0072B2",
     "9d-raw": "#D55E00",
     "10d": "#6A4C93",
+    "6d-raw": "#7FCDBB",
+    "9d-raw-gs": "#F2A679",
+    "9d-svd-clamped": "#74A9CF",
+    "9d-svd-taylor": "#4B5FA5",
+    "9d-rpmg": "#9A9A2E",
+    "9d-fisher": "#4D4D4D",
+    "9d-raw-penalty": "#B2182B",
+    "9d-raw-then-svd": "#AA3FAA",
+    "9d-even": "#1B9E9E",
+    "9d-svd-direction": "#4B5FA5",
+    "9d-svd-length": "#8C6D31",
+}
+
+#: What the heads of the experiments are called in figures and tables.
+LABELS = {
+    "euler": "Euler angles",
+    "rotvec": "rotation vector",
+    "5d": "5D",
+    "6d-gs": "6D",
+    "10d": "10D",
+    "9d-svd": "through SVD",
+    "9d-raw": "direct",
+    "6d-raw": "6D direct",
+    "9d-raw-gs": "direct, Gram–Schmidt at the end",
+    "9d-svd-clamped": "through SVD, clamped",
+    "9d-svd-taylor": "through SVD, Taylor",
+    "9d-rpmg": "RPMG",
+    "9d-fisher": "matrix Fisher",
+    "9d-raw-penalty": "direct with penalty",
+    "9d-raw-then-svd": "direct, then through SVD",
+    "9d-even": "SVD, all gains 1",
+    "9d-svd-direction": "SVD, its direction only",
+    "9d-svd-length": "SVD, its length only",
 }
 
 #: The three planes of chapter 8, in the order of their gain's weakest to strongest sum s_i + s_j.

@@ -81,14 +81,14 @@ def _read(path: Path) -> np.ndarray:
     if suffix == ".npy":
         return np.load(path, allow_pickle=False)
     if suffix in (".pts", ".xyz"):
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
         rows = [line.replace(",", " ").split() for line in lines if line.strip()]
         if rows and len(rows[0]) == 1:  # some programs write the number of points first
             rows = rows[1:]
         return np.array([row[:3] for row in rows], dtype=np.float64)
     import trimesh
 
-    shape = trimesh.load(path, force=None if suffix == ".ply" else "mesh", process=False)
+    shape = trimesh.load(path, process=False)
     if isinstance(shape, trimesh.Scene):
         shape = shape.to_mesh()
     if len(getattr(shape, "faces", ())):
@@ -99,11 +99,14 @@ def _read(path: Path) -> np.ndarray:
 def _kept_points(cloud: np.ndarray) -> np.ndarray:
     if cloud.ndim != 2 or cloud.shape[-1] != 3:
         raise ValueError(f"expected points of three coordinates, got an array {cloud.shape}")
-    if not np.issubdtype(cloud.dtype, np.number) or not np.isfinite(cloud).all():
-        raise ValueError("a coordinate is not a finite number")
+    real = np.issubdtype(cloud.dtype, np.integer) or np.issubdtype(cloud.dtype, np.floating)
+    if not real or not np.isfinite(cloud).all():
+        raise ValueError("a coordinate is not a finite real number")
+    cloud = cloud.astype(np.float64)
     distinct = len(np.unique(cloud, axis=0))
     if distinct < 4:
         raise ValueError(f"{distinct} distinct points; a cloud needs four")
     rows = np.random.default_rng(0).permutation(max(len(cloud), KEPT))[:KEPT] % len(cloud)
-    cloud = cloud - cloud.mean(0)
+    largest = np.abs(cloud).max()  # first to size 1, so that no square overflows
+    cloud = cloud / largest - (cloud / largest).mean(0)
     return (cloud[rows] / np.linalg.norm(cloud, axis=1).max()).astype(np.float32)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rotlib._input import require
 from rotlib.euler import euler_to_matrix
-from rotlib.experiments.surrogates import fisher_train, rpmg_train
+from rotlib.experiments.surrogates import dissected_train, fisher_train, rpmg_train
 from rotlib.orthogonalize import (
     gram_schmidt,
     rot5d_to_matrix,
@@ -77,6 +77,13 @@ def _rpmg(x: Tensor) -> Tensor:
     return rpmg_train(_matrix(x))
 
 
+def _dissected(direction: str, length: str) -> Head:
+    def train(x: Tensor) -> Tensor:
+        return dissected_train(_matrix(x), direction, length)
+
+    return Head(9, train, rot9d_to_matrix)
+
+
 def _in_the_loop(width: int, to_matrix: Map) -> Head:
     return Head(width, to_matrix, to_matrix)
 
@@ -105,6 +112,13 @@ REMEDIES: dict[str, Head] = {
     "9d-raw-then-svd": replace(HEADS["9d-svd"], starts_as=HEADS["9d-raw"]),
 }
 
+#: SVD in the loop with its gradient taken apart (chapter 14).
+ABLATIONS: dict[str, Head] = {
+    "9d-even": _dissected("even", "even"),
+    "9d-svd-direction": _dissected("svd", "even"),
+    "9d-svd-length": _dissected("even", "svd"),
+}
+
 
 def find_head(head: "str | Head") -> Head:
     """The head of that name; a :class:`Head` passes through.
@@ -114,7 +128,7 @@ def find_head(head: "str | Head") -> Head:
     """
     if isinstance(head, Head):
         return head
-    known = HEADS | REMEDIES
-    if head not in known:
+    known = HEADS | REMEDIES | ABLATIONS
+    if not isinstance(head, str) or head not in known:
         raise ValueError(f"unknown head {head!r}; known are {', '.join(known)}")
     return known[head]

@@ -113,7 +113,7 @@ def render(R: Tensor, solids: Solids, light: Tensor, background: Tensor, size: i
     Returns:
         ``(n, 3, size, size)`` pictures with values in [0, 1].
     """
-    edge = 1.15 * (2 * torch.arange(size, device=R.device) + 1 - size) / size
+    edge = 1.15 * (2 * torch.arange(size, dtype=R.dtype, device=R.device) + 1 - size) / size
     y, x = (grid.flatten() for grid in torch.meshgrid(-edge, edge, indexing="ij"))
     one = torch.ones_like(x)
     centre = (R[:, None] @ solids.centres[..., None]).squeeze(-1)

@@ -29,18 +29,18 @@ from filelock import FileLock, Timeout
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm.auto import tqdm
 
-from rotlib.experiments.heads import find_head
+from rotlib.experiments.confidence import CONFIDENCE_COLUMNS, measure_confidence
+from rotlib.experiments.heads import Head, find_head
 from rotlib.experiments.table import (
-    COLUMNS,
     KEYS,
+    add_rows,
     best_rates,
     provenance,
     read_table,
     write_atomically,
-    write_table,
 )
 from rotlib.experiments.tasks import Task, find_task
-from rotlib.experiments.training import OPTIMIZERS, train
+from rotlib.experiments.training import OPTIMIZERS, held_out, train
 
 
 class Unit(NamedTuple):
@@ -67,8 +67,16 @@ def _task(unit: Unit, where: Where) -> Task:
     return find_task(unit.task, unit.variant, where.clouds, where.skip_unreadable)
 
 
+def _knows_confidence(task: Task, head: Head) -> bool:
+    return task.rotations == 1 and head.width == 9
+
+
+def _keys(table: pd.DataFrame) -> set[tuple]:
+    return set(table[KEYS].itertuples(index=False, name=None))
+
+
 def run_unit(unit: Unit, where: Where) -> list[dict]:
-    """Train and measure one unit: a row of the table for each seed."""
+    """Train and measure one unit: for each seed a row of the table, and of the confidences."""
     if where.device == "cpu":
         torch.set_num_threads(1)
     run = train(
@@ -82,6 +90,10 @@ def run_unit(unit: Unit, where: Where) -> list[dict]:
     )
     errors, validation = run.errors("test").double(), run.errors("validation").double()
     configuration = dict(zip(KEYS[:6], unit[:6], strict=True))
+    known: dict[str, torch.Tensor] = {}
+    if _knows_confidence(run.task, run.head):
+        outputs = run.outputs(held_out(run.task, "test", device=where.device).inputs)
+        known = measure_confidence(errors, outputs.unflatten(-1, (3, 3)))
     return [
         configuration
         | {
@@ -93,8 +105,9 @@ def run_unit(unit: Unit, where: Where) -> list[dict]:
             "status": status,
             "seconds": round(run.seconds / len(unit.seeds), 2),
         }
-        for seed, error, held, status in zip(
-            unit.seeds, errors, validation, run.status, strict=True
+        | {name: round(float(values[k]), 4) for name, values in known.items()}
+        for k, (seed, error, held, status) in enumerate(
+            zip(unit.seeds, errors, validation, run.status, strict=True)
         )
     ]
 
@@ -121,25 +134,33 @@ def _locally(units: list[Unit], where: Where, workers: int) -> Iterator[list[dic
 
 def _on_dask(units: list[Unit], where: Where, address: str) -> Iterator[list[dict]]:
     """Results as they come, from a Dask cluster, which gives a dead worker's unit to another."""
-    from distributed import Client, as_completed
+    from distributed import CancelledError, Client, KilledWorker, as_completed
 
     with Client(address, timeout="20s", set_as_default=False) as client:
         futures = [client.submit(run_unit, unit, where, pure=False) for unit in units]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                yield future.result()
+        except (CancelledError, KilledWorker) as error:
+            raise RuntimeError(f"the Dask cluster gave up: {error}") from error
 
 
-def _missing(wanted: Sequence[Unit], table: pd.DataFrame) -> list[Unit]:
-    done = set(table[KEYS].itertuples(index=False, name=None))
+def _missing(wanted: Sequence[Unit], options: argparse.Namespace) -> list[Unit]:
+    """What the tables lack of these units."""
+    done = _keys(read_table(options.out))
+    both = done
+    if options.confidence:
+        both = done & _keys(read_table(options.confidence, [*KEYS, *CONFIDENCE_COLUMNS]))
     units = []
     for unit in wanted:
-        seeds = tuple(seed for seed in unit.seeds if (*unit[:6], seed) not in done)
+        enough = both if _knows_confidence(find_task(unit.task), find_head(unit.head)) else done
+        seeds = tuple(seed for seed in unit.seeds if (*unit[:6], seed) not in enough)
         if seeds:
             units.append(unit._replace(seeds=seeds))
     return sorted(units, key=lambda unit: -unit.steps)  # the longest first: no straggler at the end
 
 
-def _plan(options: argparse.Namespace, table: pd.DataFrame) -> Iterator[list[Unit]]:
+def _plan(options: argparse.Namespace) -> Iterator[list[Unit]]:
     """The stages of the sweep; the second one needs the table that the first one wrote."""
     configurations = list(
         itertools.product(options.task, options.variant, options.heads, options.optimizers)
@@ -157,7 +178,8 @@ def _plan(options: argparse.Namespace, table: pd.DataFrame) -> Iterator[list[Uni
         yield units(options.steps, lambda key: options.rates)
         return
     yield units([options.tune_steps], lambda key: options.rates, options.tune_seeds)
-    chosen = best_rates(read_table(options.out), options.tune_steps)
+    table = read_table(options.out)
+    chosen = best_rates(table[table["seed"] < options.tune_seeds], options.tune_steps)
     yield units(options.steps, lambda key: [chosen[key]])
 
 
@@ -205,14 +227,14 @@ def sweep(options: argparse.Namespace, command: list[str]) -> pd.DataFrame:
     out.parent.mkdir(parents=True, exist_ok=True)
     earlier = provenance(out) if out.with_suffix(".json").exists() else {}
     for name, value in _settings(where).items():
-        if earlier and earlier[name] != value:
+        if earlier and earlier.get(name) != value:
             raise ValueError(
-                f"{out} was made with {name} {earlier[name]!r}, not {value!r}; give another --out"
+                f"{out} was made with {name} {earlier.get(name)!r}, not {value!r}; give another "
+                "--out"
             )
-    table = read_table(out)
     started = time.perf_counter()
-    for stage in _plan(options, table):
-        units = _missing(stage, table)
+    for stage in _plan(options):
+        units = _missing(stage, options)
         total = sum(unit.steps * len(unit.seeds) for unit in units)
         if options.dask:
             results = _on_dask(units, where, options.dask)
@@ -220,12 +242,14 @@ def sweep(options: argparse.Namespace, command: list[str]) -> pd.DataFrame:
             results = _locally(units, where, options.workers)
         with tqdm(total=total, unit="step", unit_scale=True, desc=out.name) as bar:
             for rows in results:
-                fresh = pd.DataFrame(rows, columns=COLUMNS)
-                table = fresh if table.empty else pd.concat([table, fresh])
-                write_table(out, table)
+                # The table comes last: a unit that is in it will not be done again.
                 minutes = (time.perf_counter() - started) / 60
-                stamp = _stamp(options, where, command, earlier, minutes)
-                write_atomically(out.with_suffix(".json"), json.dumps(stamp, indent=2) + "\n")
+                stamp = json.dumps(_stamp(options, where, command, earlier, minutes), indent=2)
+                write_atomically(out.with_suffix(".json"), stamp + "\n")
+                if options.confidence and CONFIDENCE_COLUMNS[0] in rows[0]:
+                    write_atomically(Path(options.confidence).with_suffix(".json"), stamp + "\n")
+                    add_rows(options.confidence, rows, [*KEYS, *CONFIDENCE_COLUMNS])
+                add_rows(out, rows)
                 bar.update(sum(row["steps"] for row in rows))
     return read_table(out)
 
@@ -255,6 +279,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, help="the table, a .csv; a .json beside it says how it was made")
     add("--tune-steps", type=int, help="choose the rate by validation error at this budget")
     add("--tune-seeds", type=int, help="with this many seeds (default: all of them)")
+    add("--confidence", metavar="FILE.csv", help="a second table: how well s2 + s3 of 9D outputs "
+        "ranks their errors")  # fmt: skip
     add("--clouds", help="a folder of real clouds for the points task")
     add("--skip-unreadable", action="store_true", help="leave out clouds that cannot be read")
     add("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster, instead of processes")
@@ -272,8 +298,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.tune_seeds is None:
         options.tune_seeds = options.seeds
     try:
-        if not options.out.endswith(".csv"):
-            raise ValueError(f"--out expects a name ending in .csv, got {options.out}")
+        for name in filter(None, (options.out, options.confidence)):
+            if not name.endswith(".csv"):
+                raise ValueError(f"--out and --confidence expect names in .csv, got {name}")
+        if options.confidence:
+            if Path(options.confidence).resolve() == Path(options.out).resolve():
+                raise ValueError("--out and --confidence expect two files, got one")
+            Path(options.confidence).parent.mkdir(parents=True, exist_ok=True)
+            read_table(options.confidence, [*KEYS, *CONFIDENCE_COLUMNS])
         for name in ("task", "variant", "heads", "optimizers", "rates", "steps"):
             if not getattr(options, name):
                 raise ValueError(f"--{name} names nothing")
@@ -295,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Timeout:
         print(f"sweep: another sweep is writing {options.out}", file=sys.stderr)
         return 2
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return 2
     return 0

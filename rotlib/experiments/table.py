@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ CONFIGURATION = KEYS[:4]
 STOPPED_DEG = 180.0
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
+def read_table(path: Path | str, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """The table at ``path``; an empty one if there is no file.
 
     Raises:
@@ -22,13 +23,13 @@ def read_table(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.exists():
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=columns)
     try:
         table = pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a table: {error}") from None
-    if list(table.columns) != COLUMNS:
-        raise ValueError(f"{path} expects the columns {', '.join(COLUMNS)}")
+    if list(table.columns) != list(columns):
+        raise ValueError(f"{path} expects the columns {', '.join(columns)}")
     return table
 
 
@@ -42,9 +43,14 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(fresh, path)
 
 
-def write_table(path: Path | str, table: pd.DataFrame) -> None:
-    """Write the table in the order of its keys, atomically."""
-    text = table[COLUMNS].sort_values(KEYS).to_csv(index=False, lineterminator="\n")
+def add_rows(path: Path | str, rows: Sequence[dict], columns: Sequence[str] = COLUMNS) -> None:
+    """Add rows to the table at ``path``, in the order of its keys; the file is replaced at once.
+
+    A row whose keys are there already replaces the old one.
+    """
+    old, fresh = read_table(path, columns), pd.DataFrame(rows, columns=columns)
+    table = fresh if old.empty else pd.concat([old, fresh]).drop_duplicates(KEYS, keep="last")
+    text = table.sort_values(KEYS).to_csv(index=False, lineterminator="\n")
     write_atomically(Path(path), text)
 
 

@@ -1,5 +1,6 @@
 """Train every seed of a configuration at once, and measure what it learned."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm.auto import tqdm
 
 from rotlib.experiments.heads import Head, find_head
-from rotlib.experiments.tasks import Batch, Task, find_task
+from rotlib.experiments.tasks import Batch, Task, chordal_loss, find_task
 from rotlib.jacobians import svd_condition_number
+from rotlib.orthogonalize import svd_orthogonalize
 
 BATCH_SIZE = 32
 MOMENTUM = 0.9
@@ -22,6 +24,9 @@ OPTIMIZERS = ("adam", "sgd")
 _BLOCK = 16
 #: Seeds of the validation and test sets, the same for every head and training seed.
 _HELD_OUT = {"validation": 1_000_003, "test": 2_000_003}
+
+#: Initial weights are drawn from the process's one generator: a thread at a time.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass
@@ -65,7 +70,7 @@ class Run:
 
 
 def held_out(task: Task, split: str, items: int = TEST_ITEMS, device: object = "cpu") -> Batch:
-    """The first ``items`` of the validation or test set, the same for every run on that device."""
+    """The validation or test set of that many items, the same for every run on that device."""
     if split not in _HELD_OUT:
         raise ValueError(f"held_out expects one of {', '.join(_HELD_OUT)}, got {split!r}")
     return task.sample(items, Generator(device).manual_seed(_HELD_OUT[split]), split)
@@ -109,7 +114,8 @@ def train(
         diagnostics: record the early life of the gradient every so many steps; 0 for never. The
             log then holds medians over the batch of ``gradient_norm`` (at the network's output),
             ``angle_to_direct`` (degrees between that gradient and M − T) and ``bend`` (degrees
-            between it and the turn that the loss asks for), ``kappa_05``, ``kappa_50``,
+            by which SVD in the loop would turn what the chordal loss asks for, whatever the head
+            trains with), ``kappa_05``, ``kappa_50``,
             ``kappa_95``, the share ``negative_det``, and the mean training ``error`` in degrees.
             Heads that do not output a 3x3 matrix have NaN where there is none, and kinematics
             has no direct gradient.
@@ -134,8 +140,8 @@ def train(
     for name, value in {"steps": steps, "batch_size": batch_size}.items():
         if value < 1:
             raise ValueError(f"train expects {name} of at least 1, got {value}")
-    if not learning_rate > 0:
-        raise ValueError(f"train expects a positive learning rate, got {learning_rate}")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"train expects a positive, finite learning rate, got {learning_rate}")
     together = task.together or torch.device(device).type != "cpu"
     groups = [seeds] if together else [[seed] for seed in seeds]
     started = time.perf_counter()
@@ -194,8 +200,10 @@ def _train_group(
         step_of.step()
         schedule.step()
         advance()
-        if step % 100 == 0 and bool((stopped_at >= 0).all()):
+        if step % 100 == 0 and not diagnostics and bool((stopped_at >= 0).all()):
             break
+    sound = torch.stack([p.detach().flatten(1).isfinite().all(1) for p in parameters.values()])
+    stopped_at = torch.where((stopped_at < 0) & ~sound.all(0), steps, stopped_at)
     status = ["ok" if at < 0 else f"loss not finite at step {at}" for at in stopped_at.tolist()]
     log = {name: torch.stack([r[name] for r in records], -1).cpu() for name in (records or [{}])[0]}
     weights = {name: p.detach() for name, p in parameters.items()}
@@ -205,7 +213,7 @@ def _train_group(
 def _initial_parameters(task: Task, head: Head, seeds: list[int], device: str) -> dict[str, Tensor]:
     networks = []
     for seed in seeds:
-        with torch.random.fork_rng(devices=[]):
+        with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             networks.append(task.network(head.width * task.rotations))
     stacked, _ = stack_module_state(networks)
@@ -289,10 +297,14 @@ def _diagnose(
     record["negative_det"] = (torch.linalg.det(M) < 0).float().flatten(1).mean(1)
     if task.rotations == 1:
         G = gradient.unflatten(-1, (3, 3))
-        skew = R.mT @ (R - batch.targets)
-        asked = R @ (skew - skew.mT) / 2
         record["angle_to_direct"] = _angle(G, M - batch.targets).median(1).values
-        record["bend"] = _angle(G, asked).median(1).values
+        with torch.enable_grad():
+            leaf = M.detach().requires_grad_()
+            chordal = chordal_loss(svd_orthogonalize(leaf), batch.targets).sum()
+            sent = torch.autograd.grad(chordal, leaf)[0]
+        R = svd_orthogonalize(M)
+        skew = R.mT @ (R - batch.targets)
+        record["bend"] = _angle(sent, R @ (skew - skew.mT)).median(1).values
     return record
 
 
