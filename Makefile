@@ -52,6 +52,7 @@ MAIN := 9d-raw,9d-svd,6d-gs,9d-fisher
 BEST := $(MAIN),9d-raw-then-svd
 APART := 9d-even,9d-svd-direction,9d-svd-length
 THREE := 9d-raw,9d-svd,6d-gs
+DOUBT := 9d-raw,9d-svd,9d-fisher
 CHAINS := $(BEST),quaternion,9d-rpmg,9d-raw-penalty
 # Real clouds are not part of the book; chapter 14 says where they are. Without them: skipped.
 CLOUDS ?= data/airplanes
@@ -64,14 +65,14 @@ sweep: venv
 	$(SWEEP) --task points --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)kinematics.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)kinematics.csv
-	$(SWEEP) --task points --heads $(THREE),9d-raw-then-svd $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
+	$(SWEEP) --task wahba --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)ablation.csv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)ablation.csv
 	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)images.csv
 	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)images.csv
-	$(SWEEP) --task wahba --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv --confidence $(RESULTS)confidence.csv
-	$(SWEEP) --task points --variant noisy,ambiguous --heads $(MAIN) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
+	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task wahba --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	$(SWEEP) --task wahba,points --heads $(THREE) $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv

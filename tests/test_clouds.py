@@ -49,6 +49,12 @@ WRITERS = {
     "vertices.off": lambda path, rows: path.write_text(f"OFF\n{len(rows)} 0 0\n" + as_text(rows)),
     "vertices.ply": lambda path, rows: path.write_text(ply_of_vertices(rows)),
     "cloud.ply": lambda path, rows: trimesh.PointCloud(rows).export(path),
+    "vertices.obj": lambda path, rows: path.write_text(
+        "".join(f"v {line}" for line in as_text(rows).splitlines(keepends=True))
+    ),
+    "byte order mark.xyz": lambda path, rows: path.write_text(as_text(rows), encoding="utf-8-sig"),
+    "huge.npy": lambda path, rows: np.save(path, 1e200 * rows),
+    "tiny.npy": lambda path, rows: np.save(path, 1e-200 * rows),
     "UPPER CASE.XYZ": lambda path, rows: path.write_text(as_text(rows)),
 }
 BAD = {
@@ -65,11 +71,11 @@ BAD = {
     "ragged.xyz": (lambda path: path.write_text("1 2 3\n1 2\n" * 9), "inhomogeneous"),
     "nan.xyz": (
         lambda path: path.write_text("1 2 nan\n" + as_text(scattered())),
-        "a coordinate is not a finite number",
+        "a coordinate is not a finite real number",
     ),
     "infinity.npy": (
         lambda path: np.save(path, np.vstack([scattered(), [np.inf, 0, 0]])),
-        "a coordinate is not a finite number",
+        "a coordinate is not a finite real number",
     ),
     "three points.xyz": (
         lambda path: path.write_text(as_text(np.eye(3)) * 9),
@@ -83,7 +89,11 @@ BAD = {
     ),
     "truth.npy": (
         lambda path: np.save(path, scattered() > 0),
-        "a coordinate is not a finite number",
+        "a coordinate is not a finite real number",
+    ),
+    "complex.npy": (
+        lambda path: np.save(path, scattered() + 0j),
+        "a coordinate is not a finite real number",
     ),
 }
 
@@ -108,6 +118,15 @@ def test_points_of_every_kind_of_file_are_centred_and_scaled(name, tmp_path):
     clouds = read_clouds(tmp_path)
     assert clouds.clouds.shape == (1, KEPT, 3) and clouds.clouds.dtype == torch.float32
     assert_near(clouds.clouds[0].unique(dim=0), centred_and_scaled(rows).unique(dim=0), 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int16", ">f8"])
+def test_arrays_of_every_kind_of_number_are_scaled_in_double_precision(dtype, tmp_path):
+    """Near the largest number that float16 holds, 65504, and far from the origin."""
+    rows = (1000 * scattered() + [20_000, 0, 0]).clip(-32_000, 32_000).astype(dtype)
+    np.save(tmp_path / "a.npy", rows)
+    cloud, expected = read_clouds(tmp_path).clouds[0], centred_and_scaled(rows.astype(float))
+    assert_near(cloud.unique(dim=0), expected.unique(dim=0), 1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".off", ".obj", ".ply"])

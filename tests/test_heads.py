@@ -20,8 +20,8 @@ from rotlib import (
     svd_orthogonalize_clamped,
     svd_orthogonalize_taylor,
 )
-from rotlib.experiments.heads import HEADS, REMEDIES, Head, find_head
-from rotlib.experiments.surrogates import fisher_train, rpmg_train
+from rotlib.experiments.heads import ABLATIONS, HEADS, REMEDIES, Head, find_head
+from rotlib.experiments.surrogates import dissected_train, fisher_train, rpmg_train
 
 WIDTHS = {
     "euler": 3,
@@ -39,7 +39,7 @@ WIDTHS = {
     "9d-fisher": 9,
     "10d": 10,
 }
-ALL = HEADS | REMEDIES
+ALL = HEADS | REMEDIES | ABLATIONS
 LAYERS = {
     "9d-svd": svd_orthogonalize,
     "9d-svd-clamped": lambda M: svd_orthogonalize_clamped(M, 1e-2),
@@ -79,9 +79,10 @@ def vjp(f, x, grad):
 every_head = pytest.mark.parametrize("name", ALL)
 
 
-def test_the_book_has_these_heads_and_two_remedies():
+def test_the_book_has_these_heads_two_remedies_and_three_ablations():
     assert {name: head.width for name, head in HEADS.items()} == WIDTHS
     assert list(REMEDIES) == ["9d-raw-penalty", "9d-raw-then-svd"]
+    assert set(ABLATIONS) == {"9d-even", "9d-svd-direction", "9d-svd-length"}
 
 
 @every_head
@@ -168,6 +169,24 @@ def test_nine_number_heads_in_the_loop_have_the_gradient_of_their_name(name):
     assert min((other.reshape(20, 3, 3) - ours).norm() for other in others) > 0.1
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("9d-even", ("even", "even")),
+        ("9d-svd-direction", ("svd", "even")),
+        ("9d-svd-length", ("even", "svd")),
+    ],
+)
+def test_ablations_have_the_parts_of_their_name_and_infer_by_svd(name, parts):
+    head, x, G = ABLATIONS[name], gaussian(20, 9), gaussian(20, 3, 3, seed=1)
+    assert head == Head(9, head.train, HEADS["9d-svd"].infer)
+    assert torch.equal(head.infer(x), svd_orthogonalize(x.reshape(20, 3, 3)))
+    expected = vjp(lambda x: dissected_train(x.reshape(20, 3, 3), *parts), x, G)
+    assert torch.equal(vjp(head.train, x, G), expected)
+    others = [vjp(other.train, x, G) for other in ALL.values() if other.width == 9]
+    assert sum(torch.equal(other, expected) for other in others) == 1
+
+
 def test_the_fisher_head_infers_its_mode():
     """The mean shrinks towards zero; the rotation nearest to it is the most likely one."""
     x = 3 * gaussian(50, 9)
@@ -218,3 +237,9 @@ def test_a_head_is_found_by_name_or_passes_through(name):
 def test_an_unknown_head_is_refused_with_the_known_ones(unknown):
     with pytest.raises(ValueError, match=rf"^unknown head '{unknown}'; known are .*9d-raw-then"):
         find_head(unknown)
+
+
+@pytest.mark.parametrize("wrong", [["9d-svd"], None, 9], ids=str)
+def test_what_is_no_name_is_refused_like_an_unknown_one(wrong):
+    with pytest.raises(ValueError, match="^unknown head .*; known are euler"):
+        find_head(wrong)

@@ -19,8 +19,9 @@ from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 from scipy.special import i0e
 
-from rotlib import euler_to_matrix, is_rotation, rotvec_to_matrix, svd_orthogonalize
+from rotlib import euler_to_matrix, is_rotation, rotvec_to_matrix, svd_jacobian, svd_orthogonalize
 from rotlib.experiments.surrogates import (
+    dissected_train,
     fisher_mean,
     fisher_singular_values,
     fisher_train,
@@ -28,7 +29,7 @@ from rotlib.experiments.surrogates import (
 )
 
 POINTS = hard_matrices() | singular_matrices()
-# Signed singular values; of the large ones, s2 + s3 is at least 20.
+# Signed singular values; where s2 + s3 = 0, half a turn may be as likely as none.
 SPECTRA = [
     (0, 0, 0),
     (1e-6, 1e-6, -1e-6),
@@ -43,11 +44,15 @@ SPECTRA = [
     (100, 100, 100),
     (100, 50, -20),
     (300, 20, 5),
+    (300, 0, 0),
     (1e3, 10, 10),
     (1e3, 1e3, -900),
+    (1e3, 500, -500),
     (1e4, 1e4, 1e4),
     (1e4, 5e3, -4e3),
     (1e4, 20, 0),
+    (1e4, 0, 0),
+    (1e4, 5e3, -5e3),
 ]
 every_spectrum = pytest.mark.parametrize("s", SPECTRA, ids=str)
 
@@ -103,9 +108,9 @@ def by_adaptive_quadrature(s):
 
 @every_spectrum
 def test_mean_singular_values_are_the_documented_integrals(s):
-    tolerance = 1e-14 if s[0] <= 10 else 1e-9 if s[0] <= 1e3 else 1e-6
+    tolerance = 3e-14 if s[0] <= 10 else 3e-9 if s[0] <= 1e3 else 1e-6
     ours = fisher_singular_values(torch.tensor(s, dtype=F64))
-    assert_near(ours, by_adaptive_quadrature(s), 3 * tolerance)
+    assert_near(ours, by_adaptive_quadrature(s), tolerance)
 
 
 @every_spectrum
@@ -113,7 +118,7 @@ def test_single_precision_loses_what_rounding_the_exponent_costs(s):
     single = torch.tensor(s, dtype=torch.float32)
     ours = fisher_singular_values(single)
     assert ours.dtype == torch.float32
-    assert_near(ours, fisher_singular_values(single.double()), 5e-7 + 4e-9 * s[0])
+    assert_near(ours, fisher_singular_values(single.double()), min(5e-7 + 1e-8 * s[0], 2e-5))
 
 
 @pytest.mark.parametrize("s", [s for s in SPECTRA if s[0] <= 3], ids=str)
@@ -255,7 +260,92 @@ def test_at_the_target_the_regularizer_alone_pulls_towards_the_rotation():
     assert_near(pull, 0.3 * (M - svd_orthogonalize(M)), 1e-14)
 
 
-@pytest.mark.parametrize("f", [fisher_train, rpmg_train])
+# SVD's gradient taken apart.
+
+SPLITS = [(d, l) for d in ("even", "svd") for l in ("even", "svd")]
+every_split = pytest.mark.parametrize(("direction", "length"), SPLITS, ids="-".join)
+
+
+def dissected(direction, length):
+    return lambda M: dissected_train(M, direction, length)
+
+
+def turn_asked_for(M, G):
+    """The part of ``G`` that turns the nearest rotation: ``R skew(R^T G)``."""
+    R = svd_orthogonalize(M)
+    return (G - R @ G.mT @ R) / 2
+
+
+def norms(G):
+    return G.norm(dim=(-2, -1), keepdim=True)
+
+
+@every_split
+@pytest.mark.parametrize("name", POINTS)
+def test_dissected_forward_is_the_nearest_rotation_and_its_backward_finite(
+    request, name, direction, length, dtype
+):
+    if (name, length, dtype) == ("small", "svd", torch.float32):
+        reason = "the square of a norm of 1e20 overflows"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    f, M = dissected(direction, length), POINTS[name].reshape(-1, 3, 3).to(dtype)
+    assert torch.equal(f(M), svd_orthogonalize(M))
+    assert vjp(f, M, gaussian(len(M), 3, 3).to(dtype)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_both_parts_of_svd_are_its_gradient(name):
+    M = POINTS[name].reshape(-1, 3, 3)
+    G = gaussian(len(M), 3, 3)
+    ours, exact = (vjp(f, M, G) for f in (dissected("svd", "svd"), svd_orthogonalize))
+    assert_near(ours, exact, 1e-13 * norms(exact).max().item())
+
+
+def test_the_even_gradient_is_the_turn_that_is_asked_for():
+    M, G = gaussian(40, 3, 3), gaussian(40, 3, 3, seed=1)
+    assert (torch.linalg.det(M) < 0).any()
+    assert_near(vjp(dissected("even", "even"), M, G), turn_asked_for(M, G), 1e-14)
+
+
+@every_split
+def test_the_direction_of_one_and_the_length_of_the_other(direction, length):
+    M, G = gaussian(40, 3, 3), gaussian(40, 3, 3, seed=1)
+    by_jacobian = (svd_jacobian(M) @ G.flatten(-2)[..., None]).reshape(40, 3, 3)
+    parts = {"even": turn_asked_for(M, G), "svd": by_jacobian}
+    ours = vjp(dissected(direction, length), M, G)
+    sent, sized = parts[direction], parts[length]
+    assert_near(norms(ours) / norms(sized), torch.ones(40, 1, 1), 1e-12)
+    assert_near(ours / norms(ours), sent / norms(sent), 1e-12)
+
+
+@every_split
+def test_nothing_asked_for_is_nothing_sent(direction, length):
+    """Neither for no gradient, nor, but for rounding, for one that only stretches."""
+    M = gaussian(20, 3, 3)
+    f, zero = dissected(direction, length), torch.zeros(20, 3, 3, dtype=F64)
+    assert torch.equal(vjp(f, M, zero), zero)
+    R, S = svd_orthogonalize(M), gaussian(20, 3, 3, seed=1)
+    assert_near(vjp(f, M, R @ (S + S.mT)), zero, 1e-11)
+
+
+@pytest.mark.parametrize(
+    "words", [("svd", "odd"), ("SVD", "even"), ("", "svd"), ("direction", "length")]
+)
+def test_other_parts_of_a_gradient_are_refused(words):
+    message = f"^dissected_train expects 'even' or 'svd', got {words[0]!r}, {words[1]!r}$"
+    with pytest.raises(ValueError, match=message):
+        dissected_train(EYE, *words)
+
+
+# All of them.
+
+TRAINED = [fisher_train, rpmg_train, *(dissected(*split) for split in SPLITS)]
+every_map = pytest.mark.parametrize(
+    "f", TRAINED, ids=["fisher", "rpmg", *("-".join(split) for split in SPLITS)]
+)
+
+
+@every_map
 def test_nan_stays_in_its_item(f, dtype):
     M, G = gaussian(3, 3, 3, dtype=dtype), gaussian(3, 3, 3, seed=1, dtype=dtype)
     clean, clean_grad = f(M), vjp(f, M, G)
@@ -265,7 +355,7 @@ def test_nan_stays_in_its_item(f, dtype):
     assert f(M)[1].isnan().all()
 
 
-@pytest.mark.parametrize("f", [fisher_train, rpmg_train])
+@every_map
 def test_any_batch_also_an_empty_one(f):
     M, G = gaussian(6, 3, 3), gaussian(6, 3, 3, seed=1)
     grid = vjp(f, M.reshape(2, 3, 3, 3), G.reshape(2, 3, 3, 3))
@@ -276,12 +366,19 @@ def test_any_batch_also_an_empty_one(f):
         assert f(nothing).shape == vjp(f, nothing, nothing).shape == nothing.shape
 
 
-@pytest.mark.parametrize("f", [fisher_singular_values, fisher_mean, fisher_train, rpmg_train])
-def test_wrong_inputs_are_refused_by_name(f):
+@pytest.mark.parametrize(
+    ("f", "more"),
+    [
+        *((f, ()) for f in (fisher_singular_values, fisher_mean, fisher_train, rpmg_train)),
+        (dissected_train, ("svd", "even")),
+    ],
+    ids=lambda f: getattr(f, "__name__", ""),
+)
+def test_wrong_inputs_are_refused_by_name(f, more):
     for wrong in [torch.ones(3, 2), torch.ones(9, 1), torch.ones(())]:
         with pytest.raises(ValueError, match=rf"^{f.__name__} expects shape \(\.\.\., .*got \("):
-            f(wrong)
+            f(wrong, *more)
     with pytest.raises(TypeError, match=rf"^{f.__name__} expects a floating-point .*int64$"):
-        f(EYE.long())
+        f(EYE.long(), *more)
     with pytest.raises(TypeError, match=rf"^{f.__name__} expects a torch.Tensor .*got list$"):
-        f([1.0, 2.0, 3.0])
+        f([1.0, 2.0, 3.0], *more)

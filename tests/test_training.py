@@ -1,14 +1,15 @@
 """Training: each seed as a plain loop would train it; a seed that stops harms no other."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
 from conftest import assert_near, seeded
 
-from rotlib import geodesic_distance, hat, svd_condition_number
-from rotlib.experiments.heads import HEADS, Head, find_head
+from rotlib import geodesic_distance, svd_condition_number, svd_jacobian, svd_orthogonalize
+from rotlib.experiments.heads import ABLATIONS, HEADS, REMEDIES, Head, find_head
 from rotlib.experiments.tasks import TASKS, find_task
 from rotlib.experiments.training import BATCH_SIZE, held_out, train
 
@@ -70,6 +71,11 @@ class Spoiled:
         if self.backward_only:  # the slope of the root at 0 is infinite
             return M + (0 * M).where(mine, 1).sqrt().where(mine, 0)
         return M.where(~mine, torch.nan)
+
+
+def degrees_between(A, B):
+    A, B = A.flatten(-2).double(), B.flatten(-2).double()
+    return ((A * B).sum(-1) / A.norm(dim=-1) / B.norm(dim=-1)).clamp(-1, 1).acos().rad2deg()
 
 
 def recorded(task):
@@ -152,6 +158,18 @@ def test_the_same_call_gives_the_same_bits_whatever_was_drawn_before():
         runs.append(train("wahba", "9d-svd", 2, steps=20))
         assert torch.equal(torch.get_rng_state(), before)
     assert_same_bits(*runs, [0, 1])
+
+
+def test_threads_that_train_at_once_start_from_the_same_weights_as_one():
+    """Initial weights come from a generator that the threads share."""
+
+    def start(seed):
+        return train("wahba", RAW, [seed], steps=1, batch_size=1, learning_rate=NOTHING)
+
+    alone = [start(seed) for seed in range(10)]
+    with ThreadPoolExecutor(4) as pool:
+        for k, run in enumerate(pool.map(start, [*range(10)] * 4)):
+            assert_same_bits(run, alone[k % 10], [k % 10])
 
 
 def test_every_head_sees_the_same_batches_and_starts_from_the_same_hidden_layers():
@@ -246,11 +264,44 @@ def test_a_seed_that_diverges_is_stopped_alone_where_seeds_take_turns():
 def test_when_all_seeds_have_stopped_training_ends():
     counted = Spoiled(0, 10**6)
     head = Head(9, counted, RAW.infer)
-    run = train("wahba", head, 2, steps=400, optimizer="sgd", learning_rate=1e6, diagnostics=50)
+    run = train("wahba", head, 2, steps=400, optimizer="sgd", learning_rate=1e6)
     assert run.status == ["loss not finite at step 2"] * 2
     assert counted.calls < 150
     assert run.errors(items=20).isnan().all()
     assert run.errors(items=20).shape == (2, 20)
+
+
+def test_the_log_is_complete_though_seeds_have_stopped():
+    """Also where seeds take turns, and their logs must be equally long to be put together."""
+    run = train("wahba", RAW, 2, steps=130, optimizer="sgd", learning_rate=1e6, diagnostics=60)
+    assert run.status == ["loss not finite at step 2"] * 2
+    assert run.log["step"].tolist() == [0, 60, 120]
+    assert run.log["gradient_norm"].isfinite().tolist() == [[True, False, False]] * 2
+    spoiled = Spoiled(0, 2)
+    spoiled_then_not = Head(
+        9, lambda x: spoiled(x) if spoiled.calls < 104 else RAW.train(x), RAW.infer
+    )
+    turns = train("images", spoiled_then_not, [6, 2], steps=104, batch_size=1, diagnostics=50)
+    assert turns.status == ["loss not finite at step 2", "ok"]
+    assert turns.log["step"].tolist() == [0, 50, 100]
+    assert turns.log["gradient_norm"].isfinite().tolist() == [[True, False, False], [True] * 3]
+
+
+@pytest.mark.parametrize(
+    ("task", "learning_rate"),
+    [
+        ("kinematics", 3e38),  # weights overflow
+        pytest.param(  # finite weights, but no finite output
+            "wahba",
+            1e38,
+            marks=pytest.mark.xfail(strict=True, reason="only weights are looked at, not the loss"),
+        ),
+    ],
+)
+def test_a_seed_that_the_very_last_update_ruins_is_reported(task, learning_rate):
+    run = train(task, RAW, 2, steps=1, optimizer="sgd", learning_rate=learning_rate)
+    assert run.errors(items=20).isnan().all()
+    assert run.status == ["loss not finite at step 1"] * 2
 
 
 def test_a_warm_start_trains_the_first_half_as_another_head():
@@ -312,17 +363,9 @@ def test_the_first_record_says_what_it_is_documented_to():
     G = torch.autograd.grad((R - T).square().sum() / 2, x)[0].unflatten(-1, (3, 3))
     M, R = x.detach().unflatten(-1, (3, 3)), R.detach()
 
-    def degrees(A, B):
-        return (
-            ((A * B).sum((-2, -1)) / A.norm(dim=(-2, -1)) / B.norm(dim=(-2, -1))).acos().rad2deg()
-        )
-
-    turns = R[:, None] @ hat(torch.eye(3)) / math.sqrt(2)  # a basis of the tangent space at R
-    asked = (turns * ((R - T)[:, None] * turns).sum((-2, -1), keepdim=True)).sum(1)
     expected = {
         "gradient_norm": G.norm(dim=(-2, -1)).median(),
-        "angle_to_direct": degrees(G, M - T).median(),
-        "bend": degrees(G, asked).median(),
+        "angle_to_direct": degrees_between(G, M - T).median(),
         "error": geodesic_distance(R, T).rad2deg().mean(),
         "negative_det": (torch.linalg.det(M) < 0).float().mean(),
         "kappa_05": svd_condition_number(M).quantile(0.05),
@@ -332,10 +375,28 @@ def test_the_first_record_says_what_it_is_documented_to():
         assert log[name].item() == pytest.approx(value.item(), rel=1e-3), name
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, h in (HEADS | REMEDIES | ABLATIONS).items() if h.width == 9]
+)
+def test_the_bend_is_what_svd_would_do_to_what_the_loss_asks_for(name):
+    """By its Jacobian; whatever the head trains with."""
+    head = find_head(name)
+    log = train("wahba", head, [3], steps=1, diagnostics=1).log
+    batch = find_task("wahba").sample(16 * BATCH_SIZE, seeded(3), "train")
+    inputs, T = batch.inputs[:BATCH_SIZE], batch.targets[:BATCH_SIZE].double()
+    start = train("wahba", head, [3], steps=1, learning_rate=NOTHING)
+    M = start.outputs(inputs)[0].unflatten(-1, (3, 3)).double()
+    R = svd_orthogonalize(M)
+    sent = (svd_jacobian(M) @ (R - T).flatten(-2)[..., None]).reshape(-1, 3, 3)
+    skew = (R.mT @ (R - T) - (R - T).mT @ R) / 2
+    bend = degrees_between(sent, R @ skew).sort().values[(BATCH_SIZE - 1) // 2]
+    assert bend > 5
+    assert log["bend"].item() == pytest.approx(bend.item(), rel=1e-3)
+
+
 def test_the_direct_gradient_of_direct_regression_is_its_gradient():
     log = train("wahba", RAW, 2, steps=5, diagnostics=1).log
     assert log["angle_to_direct"].max() < 0.1
-    assert log["bend"].min() > 10
 
 
 @pytest.mark.parametrize(
@@ -370,9 +431,10 @@ def test_outputs_have_a_dimension_for_the_rotations_of_a_skeleton():
         ({"optimizer": "adamw"}, "one of adam, sgd, got 'adamw'"),
         ({"steps": 0}, "steps of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size of at least 1, got 0"),
-        ({"learning_rate": 0.0}, "positive learning rate, got 0.0"),
-        ({"learning_rate": -1e-3}, "positive learning rate, got -0.001"),
-        ({"learning_rate": math.nan}, "positive learning rate, got nan"),
+        ({"learning_rate": 0.0}, "positive, finite learning rate, got 0.0"),
+        ({"learning_rate": -1e-3}, "positive, finite learning rate, got -0.001"),
+        ({"learning_rate": math.nan}, "positive, finite learning rate, got nan"),
+        ({"learning_rate": math.inf}, "positive, finite learning rate, got inf"),
     ],
 )
 def test_names_and_numbers_that_make_no_sense_are_refused(changes, message):

@@ -10,6 +10,7 @@ from rotlib.display.draw.experiments import (
     ratios,
     risk_against_coverage,
     skeletons,
+    verdicts,
 )
 from rotlib.display.draw.gradients import (
     column_energies,
@@ -77,4 +78,5 @@ __all__ = [
     "two_column_gains",
     "two_poses",
     "valleys",
+    "verdicts",
 ]

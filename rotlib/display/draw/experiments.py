@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
@@ -235,11 +237,49 @@ def risk_against_coverage(risks: dict[str, Tensor]) -> Figure:
 
 
 @styled
-def confidence_scatter(panels: dict[str, tuple[Tensor, Tensor]]) -> Figure:
+def confidence_scatter(
+    panels: dict[str, tuple[Tensor, Tensor]], limits: dict[str, tuple[float, float]] | None = None
+) -> Figure:
     """Error against confidence s2 + s3, item by item, a panel for each head."""
     figure, axes = canvas(5.2, 2.9, panels=len(panels), sharey=True)
     for ax, (head, (sure, errors)) in zip(axes, panels.items(), strict=True):
         ax.plot(sure.numpy(), errors.numpy(), ".", ms=3, alpha=0.35, color=COLORS[head])
-        ax.set(yscale="log", xlabel="s₂ + s₃", title=_label(head))
+        ax.set(yscale="log", ylim=(0.8, 200), xlabel="s₂ + s₃", title=_label(head))
+        ax.set_xlim((limits or {}).get(head))
+        ax.yaxis.set_major_locator(FixedLocator([1, 3, 10, 30, 100]))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set_yticklabels(["1", "3", "10", "30", "100"])
     axes[0].set_ylabel("error (degrees)")
+    return figure
+
+
+@styled
+def verdicts(summaries: dict[str, object], heads: Sequence[str], steps: int) -> Figure:
+    """One table: a row for each head, a column for each task; median error and 95 % interval.
+
+    The tint compares within a column: dark is within a twentieth of the best.
+    """
+    figure = Figure(figsize=(5.2, 0.7 + 0.42 * len(heads)), layout="constrained")
+    ax = figure.subplots()
+    ax.set(xlim=(0, len(summaries)), ylim=(len(heads), 0))
+    for column, summary in enumerate(summaries.values()):
+        rows = summary[(summary["steps"] == steps) & summary["head"].isin(heads)]
+        best = rows["median"].min()
+        for _, row in rows.iterrows():
+            y = list(heads).index(row["head"])
+            behind = math.log(row["median"] / best)
+            tint = 0.45 * math.exp(-4 * max(0.0, behind - math.log(1.05)))
+            ax.add_patch(
+                Rectangle((column + 0.03, y + 0.05), 0.94, 0.9, color=(*to_rgb("#0072B2"), tint))
+            )
+            middle = {"ha": "center", "va": "center"}
+            ax.text(column + 0.5, y + 0.36, f"{row['median']:.1f}", size=11, **middle)
+            interval = f"{row['low']:.1f}–{row['high']:.1f}"
+            ax.text(column + 0.5, y + 0.74, interval, size=7.5, color=MUTED, **middle)
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(summaries)) + 0.5, list(summaries))
+    ax.set_yticks(np.arange(len(heads)) + 0.5, [_label(head) for head in heads], size=9)
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
     return figure
