@@ -280,7 +280,7 @@ def test_the_points_task_turns_the_clouds_of_a_folder(tmp_path):
     clean = task.sample(400, seeded(), "test")
     assert torch.equal(noisy.targets, clean.targets)
     levels = (noisy.inputs - clean.inputs).flatten(1).std(1).log10()
-    assert levels.min() < -2.3 and levels.max() > -0.4
+    assert -2.1 < levels.min() < -1.9 and 0.2 < levels.max() < 0.4  # of 0.01 and 2
 
 
 def test_the_points_task_skips_unreadable_files_when_told(tmp_path):

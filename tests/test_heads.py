@@ -241,5 +241,5 @@ def test_an_unknown_head_is_refused_with_the_known_ones(unknown):
 
 @pytest.mark.parametrize("wrong", [["9d-svd"], None, 9], ids=str)
 def test_what_is_no_name_is_refused_like_an_unknown_one(wrong):
-    with pytest.raises(ValueError, match="^unknown head .*; known are euler"):
+    with pytest.raises(ValueError, match=r"^unknown head .*; known are euler"):
         find_head(wrong)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +20,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from rotlib.experiments import sweep
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
@@ -164,6 +166,21 @@ def test_tuning_uses_all_seeds_unless_told_otherwise(tmp_path, asked):
     assert Counter(unit.steps for unit in asked) == {10: 8, 20: 4}
 
 
+def test_a_rate_added_later_can_win(tmp_path, asked):
+    """By the seeds that all rates were tuned with, though the earlier winner has more of them."""
+    out = tmp_path / "t.csv"
+    tuning = f"{GRID} --heads 9d-raw --optimizers adam --steps 10,20 --seeds 4 --tune-steps 10"
+    assert run(out, f"{tuning} --tune-seeds 2 --rates 1e-3") == 0
+    asked.clear()
+    assert run(out, f"{tuning} --tune-seeds 2 --rates 1e-3,1e-2") == 0
+    assert {unit[4:] for unit in asked} == {
+        *((1e-2, 10, (0, 1)), (1e-2, 10, (2, 3)), (1e-2, 20, (0, 1, 2, 3))),
+    }
+    asked.clear()
+    assert run(out, f"{tuning} --tune-seeds 3 --rates 1e-3,1e-2,1e-1") == 0  # and this one loses
+    assert [unit[4:] for unit in asked] == [(1e-1, 10, (0, 1, 2))]
+
+
 def test_started_again_with_more_of_anything_it_runs_what_is_missing(tmp_path, asked):
     out = tmp_path / "t.csv"
     run(out, f"{GRID} --steps 3 --seeds 2")
@@ -277,6 +294,69 @@ def test_confidences_are_of_heads_that_output_a_matrix(tmp_path):
     assert known["risk_100"].tolist() == pytest.approx(raw["mean_deg"].tolist(), abs=1e-3)
 
 
+def test_confidences_asked_for_later_are_run_then(tmp_path, monkeypatch):
+    """Of heads that have them; and of what a kill between the two tables left undone."""
+    out, sure, once = (tmp_path / f"{name}.csv" for name in ("t", "sure", "once"))
+    arguments, units = f"{GRID} --optimizers adam --seeds 2", []
+    measured = sweep.run_unit
+    monkeypatch.setattr(sweep, "run_unit", lambda *a: units.append(a[0]) or measured(*a))
+    assert run(out, arguments) == 0
+    before = numbers(out)
+    units.clear()
+    assert run(out, f"{arguments} --confidence {sure}") == 0
+    assert numbers(out) == before
+    assert Counter(unit.head for unit in units) == {"9d-raw": 4}
+    assert run(tmp_path / "other.csv", f"{arguments} --confidence {once}") == 0
+    assert sure.read_bytes() == once.read_bytes()
+    units.clear()
+    assert run(out, f"{arguments} --confidence {sure}") == 0
+    assert units == []
+    written = sure.read_text().splitlines(keepends=True)
+    sure.write_text("".join(written[:-1]))
+    assert run(out, f"{arguments} --confidence {sure}") == 0
+    assert [unit.seeds for unit in units] == [(1,)]
+    assert sure.read_text() == "".join(written)
+    assert numbers(out) == before
+
+
+def test_the_json_is_there_before_its_table(tmp_path, monkeypatch, asked):
+    """A unit that is in the table is not done again, so all else must be on disk."""
+    out, add_rows = tmp_path / "t.csv", sweep.add_rows
+
+    def watched(path, *rest):
+        assert len(provenance(path)["runs"]) == 1
+        add_rows(path, *rest)
+
+    monkeypatch.setattr(sweep, "add_rows", watched)
+    assert run(out, GRID) == 0
+    assert out.exists()
+
+
+class Dying:
+    """Stands for joblib's pool: workers that die after so many results, again and again."""
+
+    results = 0
+
+    def __init__(self, workers, return_as):
+        assert (workers, return_as) == (2, "generator_unordered")
+
+    def __call__(self, jobs):
+        for function, arguments, _ in jobs[: self.results]:
+            yield function(*arguments)
+        raise BrokenProcessPool
+
+
+def test_workers_that_die_three_times_in_a_row_end_the_sweep(tmp_path, monkeypatch, capsys, asked):
+    monkeypatch.setattr(sweep.joblib, "Parallel", Dying)
+    assert run(tmp_path / "t.csv", GRID, "--workers", "2") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "sweep: workers died three times with nothing finished in between; too little memory?"
+    )
+    monkeypatch.setattr(Dying, "results", 1)
+    assert run(tmp_path / "t.csv", GRID, "--workers", "2") == 0  # each death after a result
+    assert len(read_table(tmp_path / "t.csv")) == 16 * 8
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -299,6 +379,10 @@ def test_confidences_are_of_heads_that_output_a_matrix(tmp_path):
         ("--tune-steps 5 --tune-seeds 3", "--tune-seeds expects 1 to 2: 3"),
         ("--task points --clouds missing", "clouds: missing is not a folder"),
         ("--clouds .", "clouds are for the points task, not for wahba"),
+        ("--confidence sure", "--out and --confidence expect names in .csv, got sure"),
+        ("--confidence t.csv", "--out and --confidence expect two files, got one"),
+        ("--confidence deep/../t.csv", "--out and --confidence expect two files, got one"),
+        ("--confidence bad.csv", "bad.csv expects the columns task, variant, head"),
         ("--dask nowhere", "missing port number in address 'nowhere'"),
     ],
 )
@@ -306,6 +390,8 @@ def test_a_mistake_is_named_before_anything_is_run(
     tmp_path, monkeypatch, capsys, never, more, message
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     assert sweep.main(shlex.split(f"{GRID} --seeds 2 --workers 1 --out t.csv {more}")) == 2
     printed = capsys.readouterr().err
     assert printed.splitlines()[-1].startswith("sweep: ") and message in printed
@@ -322,7 +408,7 @@ def test_what_cannot_be_parsed_is_refused_with_the_usage(tmp_path, capsys, never
 
 def test_only_a_csv_is_written_to(tmp_path, capsys, never):
     assert run(tmp_path / "t.txt", GRID) == 2
-    assert "--out expects a name ending in .csv" in capsys.readouterr().err
+    assert "--out and --confidence expect names in .csv, got" in capsys.readouterr().err
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     assert run(tmp_path / "t.csv", GRID) == 2
     assert "expects the columns task, variant, head" in capsys.readouterr().err
@@ -369,7 +455,7 @@ def test_killed_outright_it_goes_on_where_it_was_and_ends_with_the_same_table(
     out = tmp_path / "t.csv"
     process = start(out, LONG, "--workers", "2")
     try:
-        wait_for_rows(process, out, 4)  # so the first unit's .json is written, too
+        wait_for_rows(process, out, 2)
         assert run(out, LONG) == 2
         assert f"sweep: another sweep is writing {out}" in capsys.readouterr().err
     finally:
@@ -377,7 +463,7 @@ def test_killed_outright_it_goes_on_where_it_was_and_ends_with_the_same_table(
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     killed = read_table(out)
-    assert 4 <= len(killed) < 12
+    assert 2 <= len(killed) < 12
     killed["seconds"] = 1000.0 + killed.index  # a mark that nothing but this row carries
     killed.to_csv(out, index=False)
     assert run(out, LONG) == 0
@@ -414,3 +500,57 @@ def test_the_command_names_a_mistake_without_a_traceback(tmp_path):
     assert process.returncode == 2
     assert printed.startswith("sweep: unknown head '8d'")
     assert "Traceback" not in printed
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes on this machine; their nannies start another for one that dies."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        local = distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+        )
+        yield local
+        local.close()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_cluster_gives_the_same_table(tmp_path, cluster, undisturbed):
+    """By the command line, where what is sent to the workers is defined in ``__main__``."""
+    out = tmp_path / "t.csv"
+    process = start(out, LONG, "--dask", cluster.scheduler_address)
+    printed = process.communicate(timeout=200)[1]
+    assert process.returncode == 0, printed
+    assert numbers(out) == undisturbed
+    assert provenance(out)["runs"][0]["workers"] == "a Dask cluster"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_killed_worker_of_a_cluster_loses_nothing(tmp_path, cluster, undisturbed):
+    out = tmp_path / "t.csv"
+    process = start(out, LONG, "--dask", cluster.scheduler_address)
+    try:
+        wait_for_rows(process, out, 2)
+        victim = psutil.Process(cluster.workers[0].process.pid)
+        victim.kill()
+        printed = process.communicate(timeout=200)[1]
+        assert process.returncode == 0, printed
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert not victim.is_running()
+    assert numbers(out) == undisturbed
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_names_given_twice_are_one_row_on_a_cluster_too(tmp_path, cluster):
+    out = tmp_path / "t.csv"
+    arguments = "--task wahba --heads 9d-raw,9d-raw --rates 1e-3 --steps 2 --seeds 1"
+    assert run(out, arguments, "--dask", cluster.scheduler_address) == 0
+    assert len(read_table(out)) == 1

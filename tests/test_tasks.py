@@ -163,7 +163,7 @@ def test_noisy_vectors_are_off_by_a_level_of_their_own():
     batch = drawn(wahba("noisy"), 2000)
     before, after = before_and_after(batch)
     gap = after - torch.einsum("nij,npj->npi", batch.targets, before)
-    spread_is_log_uniform(gap.flatten(1).square().mean(1).sqrt(), 0.01, 1)
+    spread_is_log_uniform(gap.flatten(1).square().mean(1).sqrt(), 0.03, 3)
 
 
 def test_half_of_the_ambiguous_items_lie_on_one_line():
@@ -206,11 +206,11 @@ def test_clean_clouds_show_the_same_points_of_every_aeroplane():
 
 
 def test_noisy_clouds_are_scattered_and_off_by_a_level_of_their_own():
-    """Off the axis of the body: its radius is at most 0.2, the noise at most 0.5."""
+    """Off the axis of the body: its radius is at most 0.2, the noise at most 2."""
     across = unturned(drawn(points("noisy"), 1000))[:, BODY, 1:].flatten(1).square().mean(1).sqrt()
     assert across.min() < 0.15
-    assert 0.4 < across.max() < 1
-    assert 0.1 < (across > 0.2).float().mean() < 0.3
+    assert 1.5 < across.max() < 3.5
+    assert 0.35 < (across > 0.2).float().mean() < 0.5
 
 
 def test_half_of_the_ambiguous_aeroplanes_have_no_fin():

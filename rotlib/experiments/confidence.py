@@ -43,13 +43,14 @@ def rank_correlation(x: Tensor, y: Tensor) -> Tensor:
         y: ``(..., n)`` numbers.
 
     Returns:
-        ``(...)`` values from -1 to 1.
+        ``(...)`` values from -1 to 1; NaN where a number is not finite.
 
     Source: chapter 17.
     """
     ranks = torch.stack([v.argsort(-1).argsort(-1).double() for v in (x, y)])
     a, b = ranks - ranks.mean(-1, keepdim=True)
-    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+    correlation = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+    return correlation.where((x.isfinite() & y.isfinite()).all(-1), torch.nan)
 
 
 def risk_coverage(errors: Tensor, confidences: Tensor) -> Tensor:

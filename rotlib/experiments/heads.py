@@ -77,9 +77,9 @@ def _rpmg(x: Tensor) -> Tensor:
     return rpmg_train(_matrix(x))
 
 
-def _dissected(direction: str, length: str) -> Head:
+def _dissected(direction: str, size: str) -> Head:
     def train(x: Tensor) -> Tensor:
-        return dissected_train(_matrix(x), direction, length)
+        return dissected_train(_matrix(x), direction, size)
 
     return Head(9, train, rot9d_to_matrix)
 

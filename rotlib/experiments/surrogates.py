@@ -6,7 +6,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from rotlib._input import require
-from rotlib._numerics import full_precision
+from rotlib._numerics import full_precision, length
 from rotlib.matrix import vee
 from rotlib.orthogonalize import pair_gains, signed_svd, svd_orthogonalize
 from rotlib.rotvec import rotvec_to_matrix
@@ -167,10 +167,10 @@ def rpmg_train(M: Tensor, step: float = 0.5, regularizer: float = 0.01) -> Tenso
 
 class _Dissected(Function):
     @staticmethod
-    def forward(ctx, M, direction, length):
+    def forward(ctx, M, direction, size):
         U, s, V = signed_svd(M)
         ctx.save_for_backward(U, s, V)
-        ctx.direction, ctx.length = direction, length
+        ctx.direction, ctx.size = direction, size
         return U @ V.mT
 
     @staticmethod
@@ -179,13 +179,13 @@ class _Dissected(Function):
         U, s, V = ctx.saved_tensors
         P = U.mT @ G @ V
         turn = {"even": (P - P.mT) / 2, "svd": (P - P.mT) * pair_gains(s)}
-        sent, sized = turn[ctx.direction], turn[ctx.length]
-        size = torch.linalg.matrix_norm(sent, keepdim=True)
-        share = torch.linalg.matrix_norm(sized, keepdim=True) / torch.where(size > 0, size, 1)
+        sent, sized = turn[ctx.direction], turn[ctx.size]
+        size, wanted = length(sent.flatten(-2))[..., None], length(sized.flatten(-2))[..., None]
+        share = wanted / torch.where(size > 0, size, 1)
         return U @ (share * sent) @ V.mT, None, None
 
 
-def dissected_train(M: Tensor, direction: str, length: str) -> Tensor:
+def dissected_train(M: Tensor, direction: str, size: str) -> Tensor:
     r"""Nearest rotation whose backward takes SVD's gradient apart: its direction, its length.
 
     .. math:: g = \frac{d}{\lVert d \rVert}\,\lVert l \rVert, \qquad
@@ -197,7 +197,7 @@ def dissected_train(M: Tensor, direction: str, length: str) -> Tensor:
     Args:
         M: ``(..., 3, 3)`` matrices.
         direction: ``"even"`` for the turn that the loss asks for, ``"svd"`` for the bent one.
-        length: the same choice for the length of the gradient.
+        size: the same choice for the length of the gradient.
 
     Returns:
         ``(..., 3, 3)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
@@ -208,6 +208,6 @@ def dissected_train(M: Tensor, direction: str, length: str) -> Tensor:
     Source: chapter 14; the split is equation (9.2).
     """
     require("dissected_train", M, 3, 3)
-    if not {direction, length} <= {"even", "svd"}:
-        raise ValueError(f"dissected_train expects 'even' or 'svd', got {direction!r}, {length!r}")
-    return _Dissected.apply(M, direction, length)
+    if not {direction, size} <= {"even", "svd"}:
+        raise ValueError(f"dissected_train expects 'even' or 'svd', got {direction!r}, {size!r}")
+    return _Dissected.apply(M, direction, size)

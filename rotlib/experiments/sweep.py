@@ -17,6 +17,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -322,10 +323,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: no CUDA device was found")
         Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{options.out}.lock", timeout=0):
+        with ExitStack() as held:
+            for name in filter(None, (options.out, options.confidence)):
+                held.enter_context(FileLock(f"{name}.lock", timeout=0))
             sweep(options, command)
     except Timeout:
-        print(f"sweep: another sweep is writing {options.out}", file=sys.stderr)
+        print(f"sweep: another sweep is writing {name}", file=sys.stderr)
         return 2
     except (ValueError, OSError, RuntimeError) as error:
         print(f"sweep: {error}", file=sys.stderr)

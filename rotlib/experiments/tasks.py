@@ -100,7 +100,7 @@ def _sample_wahba(variant: str, n: int, generator: Generator, split: str) -> Bat
         before = torch.where(on_a_line, sign * before[:, :1], before)
     after = before @ R.mT
     if variant == "noisy":
-        after = after + log_uniform(generator, n, 0.01, 1)[:, None, None] * normal(
+        after = after + log_uniform(generator, n, 0.03, 3)[:, None, None] * normal(
             generator, n, _PAIRS, 3
         )
     return Batch(torch.cat([before, after], -1).flatten(1), R)
@@ -109,7 +109,8 @@ def _sample_wahba(variant: str, n: int, generator: Generator, split: str) -> Bat
 def wahba(variant: str = "clean") -> Task:
     """Eight unit vectors and their turned copies; a network of two hidden layers.
 
-    ``noisy``: the copies are off by 0.01 to 1 in each coordinate. ``ambiguous``: in half of the
+    ``noisy``: the copies are off by 0.03 to 3 in each coordinate,
+    from negligible to hopeless. ``ambiguous``: in half of the
     items all vectors lie on one line.
     """
     _require_variant(variant)
@@ -124,7 +125,7 @@ def _sample_points(variant: str, n: int, generator: Generator, split: str) -> Ba
     solids, _ = aeroplanes(n, generator, symmetric=0.5 if variant == "ambiguous" else 0)
     cloud = surface_points(solids, generator, scattered=variant != "clean") @ R.mT
     if variant == "noisy":
-        cloud = cloud + log_uniform(generator, n, 0.003, 0.5)[:, None, None] * normal(
+        cloud = cloud + log_uniform(generator, n, 0.01, 2)[:, None, None] * normal(
             generator, *cloud.shape
         )
     return Batch(cloud, R)
@@ -134,7 +135,7 @@ def _sample_clouds(clouds: Clouds, variant: str, n: int, generator: Generator, s
     R = _haar(n, generator)
     cloud = clouds.sample(n, generator, split) @ R.mT
     if variant == "noisy":
-        cloud = cloud + log_uniform(generator, n, 0.003, 0.5)[:, None, None] * normal(
+        cloud = cloud + log_uniform(generator, n, 0.01, 2)[:, None, None] * normal(
             generator, *cloud.shape
         )
     return Batch(cloud, R)
@@ -146,7 +147,7 @@ def points(
     """The pose of a cloud of points; a small PointNet.
 
     By default the cloud is a toy aeroplane whose proportions vary. ``noisy``: its points are
-    scattered over the surface and off by 0.003 to 0.5 in each coordinate. ``ambiguous``: half of
+    scattered over the surface and off by 0.01 to 2 in each coordinate. ``ambiguous``: half of
     the aeroplanes look the same after half a turn about their body.
 
     Args:

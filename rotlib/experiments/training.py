@@ -202,8 +202,9 @@ def _train_group(
         advance()
         if step % 100 == 0 and not diagnostics and bool((stopped_at >= 0).all()):
             break
-    sound = torch.stack([p.detach().flatten(1).isfinite().all(1) for p in parameters.values()])
-    stopped_at = torch.where((stopped_at < 0) & ~sound.all(0), steps, stopped_at)
+    with torch.no_grad():  # what the last update made of it
+        sound = forward(parameters, batch.inputs).flatten(1).isfinite().all(1)
+    stopped_at = torch.where((stopped_at < 0) & ~sound, steps, stopped_at)
     status = ["ok" if at < 0 else f"loss not finite at step {at}" for at in stopped_at.tolist()]
     log = {name: torch.stack([r[name] for r in records], -1).cpu() for name in (records or [{}])[0]}
     weights = {name: p.detach() for name, p in parameters.items()}
