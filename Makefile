@@ -45,7 +45,7 @@ LONGER := $(if $(filter cuda,$(DEVICE)),$(comma)32000)
 LONGEST := $(if $(filter cuda,$(DEVICE)),$(comma)128000)
 comma := ,
 SWEEP := $(BIN)/python -m rotlib.experiments.sweep --device $(DEVICE) --seeds 8 --tune-seeds 3
-ADAM := --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2
+ADAM := --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2,3e-2
 SGD := --optimizers sgd --rates 3e-3,1e-2,3e-2,1e-1
 EVERY := euler,rotvec,quaternion,5d,6d-gs,6d-raw,9d-raw,9d-raw-gs,9d-svd,9d-svd-clamped,9d-svd-taylor,9d-rpmg,9d-fisher,10d,9d-raw-then-svd
 MAIN := 9d-raw,9d-svd,6d-gs,9d-fisher
@@ -53,7 +53,7 @@ BEST := $(MAIN),9d-raw-then-svd
 APART := 9d-even,9d-svd-direction,9d-svd-length
 THREE := 9d-raw,9d-svd,6d-gs
 DOUBT := 9d-raw,9d-svd,9d-fisher
-CHAINS := $(BEST),quaternion,9d-rpmg,9d-raw-penalty
+CHAINS := $(BEST),quaternion,9d-rpmg,9d-raw-penalty,9d-even
 # Real clouds are not part of the book; chapter 14 says where they are. Without them: skipped.
 CLOUDS ?= data/airplanes
 
@@ -62,19 +62,21 @@ sweep: venv
 	$(SWEEP) --task wahba --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)points.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 2000$(LONGER) --out $(RESULTS)points.csv
-	$(SWEEP) --task points --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
+	$(SWEEP) --task points --heads $(BEST),9d-raw-gs $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)kinematics.csv
 	$(SWEEP) --task kinematics --heads $(CHAINS) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)kinematics.csv
 	$(SWEEP) --task wahba --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)wahba.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)ablation.csv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)ablation.csv
-	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)images.csv
-	$(SWEEP) --task images --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)images.csv
+	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)images.csv
+	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)images.csv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
-	$(SWEEP) --task wahba --heads $(BEST) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
-	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
-	$(SWEEP) --task wahba,points --heads $(THREE) $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
+	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
+	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task points --heads 9d-raw,9d-svd $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)airplanes.csv
+	$(SWEEP) --task wahba,points --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
+	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 
 claims: venv

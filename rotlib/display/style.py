@@ -46,7 +46,7 @@ LABELS = {
     "9d-svd": "through SVD",
     "9d-raw": "direct",
     "6d-raw": "6D direct",
-    "9d-raw-gs": "direct, Gram–Schmidt at the end",
+    "9d-raw-gs": "direct + Gram–Schmidt",
     "9d-svd-clamped": "through SVD, clamped",
     "9d-svd-taylor": "through SVD, Taylor",
     "9d-rpmg": "RPMG",

@@ -91,7 +91,8 @@ def budgets(summary, heads: Sequence[str], ylabel: str = "test error (degrees)")
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_yticklabels([f"{t:g}" for t in ticks])
     _step_axis(ax, steps)
-    figure.legend(loc="outside upper center", ncols=min(len(heads), 3), fontsize=10)
+    wide = any(len(_label(head)) > 14 for head in heads)
+    figure.legend(loc="outside upper center", ncols=2 if wide else 3, fontsize=10)
     return figure
 
 
