@@ -220,19 +220,28 @@ def _settings(where: Where) -> dict:
     return {"device": where.device, "clouds": clouds}
 
 
+def _earlier(path: Path, where: Where) -> dict:
+    """What the ``.json`` beside the table says, if there is one and it does not contradict."""
+    if not path.with_suffix(".json").exists():
+        return {}
+    earlier = provenance(path)
+    for name, value in _settings(where).items():
+        if earlier.get(name) != value:
+            raise ValueError(
+                f"{path} was made with {name} {earlier.get(name)!r}, not {value!r}; "
+                "give another name"
+            )
+    return earlier
+
+
 def sweep(options: argparse.Namespace, command: list[str]) -> pd.DataFrame:
     """Do what is missing of the sweep, and return its table."""
     out = Path(options.out)
     where = Where(options.device, options.clouds, options.skip_unreadable)
     _check(options, where)
     out.parent.mkdir(parents=True, exist_ok=True)
-    earlier = provenance(out) if out.with_suffix(".json").exists() else {}
-    for name, value in _settings(where).items():
-        if earlier and earlier.get(name) != value:
-            raise ValueError(
-                f"{out} was made with {name} {earlier.get(name)!r}, not {value!r}; give another "
-                "--out"
-            )
+    tables = [Path(name) for name in (options.confidence, options.out) if name]
+    earlier = {path: _earlier(path, where) for path in tables}
     started = time.perf_counter()
     for stage in _plan(options):
         units = _missing(stage, options)
@@ -245,10 +254,10 @@ def sweep(options: argparse.Namespace, command: list[str]) -> pd.DataFrame:
             for rows in results:
                 # The table comes last: a unit that is in it will not be done again.
                 minutes = (time.perf_counter() - started) / 60
-                stamp = json.dumps(_stamp(options, where, command, earlier, minutes), indent=2)
-                write_atomically(out.with_suffix(".json"), stamp + "\n")
+                for path in tables:
+                    stamp = _stamp(options, where, command, earlier[path], minutes)
+                    write_atomically(path.with_suffix(".json"), json.dumps(stamp, indent=2) + "\n")
                 if options.confidence and CONFIDENCE_COLUMNS[0] in rows[0]:
-                    write_atomically(Path(options.confidence).with_suffix(".json"), stamp + "\n")
                     add_rows(options.confidence, rows, [*KEYS, *CONFIDENCE_COLUMNS])
                 add_rows(out, rows)
                 bar.update(sum(row["steps"] for row in rows))

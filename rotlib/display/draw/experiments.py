@@ -161,7 +161,7 @@ def ranking(summary, steps: int, xlabel: str = "test error (degrees)") -> Figure
 def pictures(rows: dict[str, Tensor]) -> Figure:
     """Pictures ``(n, 3, size, size)`` with values in [0, 1], a titled row for each entry."""
     n = max(len(row) for row in rows.values())
-    figure = Figure(figsize=(5.2, 1.05 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(5.2, 5.2 / n * len(rows)), layout="constrained")
     for axes, (title, row) in zip(
         figure.subplots(len(rows), n, squeeze=False), rows.items(), strict=True
     ):
@@ -170,7 +170,7 @@ def pictures(rows: dict[str, Tensor]) -> Figure:
         for ax in axes:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-        axes[0].set_ylabel(title, fontsize=10)
+        axes[0].set_ylabel(title, fontsize=9 if n < 7 else 7)
     return figure
 
 
