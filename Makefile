@@ -69,13 +69,17 @@ sweep: venv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)ablation.csv
 	$(SWEEP) --task wahba,points --heads $(APART) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)ablation.csv
 	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 500 --steps 500 --out $(RESULTS)images.csv
-	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)images.csv
-	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
-	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
-	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)images.csv
+	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task points --heads 9d-raw,9d-svd $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
-	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)airplanes.csv
-	$(SWEEP) --task wahba,points --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
+	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
+	$(SWEEP) --task wahba --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
+	$(SWEEP) --task points --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000$(LONGER) --out $(RESULTS)sgd.csv
+	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)airplanes.csv
+	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)airplanes.csv
+	$(SWEEP) --task images --heads 9d-raw,9d-svd,9d-even $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)images.csv
+	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
 

@@ -638,21 +638,19 @@ def downstream_breaks_direct():
     "forgets it.",
     source=HERE,
     chapter="17_ambiguity_and_confidence",
-    verdict="VERDICT",
-    note="NOTE",
+    verdict="depends",
+    note="The first half holds, for the noise and symmetries seen in training. Of the second: a "
+    "trace is left, and grows with training.",
 )
 def singular_values_know():
     table = read_table(RESULTS / "confidence.csv", [*KEYS, *CONFIDENCE_COLUMNS])
-    at = table[table["steps"] == 8000].groupby(["task", "variant", "head"])["spearman"].median()
-    words = []
-    for task, variant in (
-        ("wahba", "noisy"),
-        ("points", "noisy"),
-        ("wahba", "ambiguous"),
-        ("points", "ambiguous"),
-    ):
-        direct, through = at[task, variant, "9d-raw"], at[task, variant, "9d-svd"]
-        words.append(f"{direct:.2f} against {through:.2f} ({task}, {variant})")
+    whole = table.groupby(KEYS[:6]).filter(lambda rows: len(rows) == 8)
+    rank = whole[whole["steps"] == 2000].groupby(["head", "task", "variant"])["spearman"].median()
+    direct, through = rank["9d-raw"], rank["9d-svd"]
+    assert (direct > 0.6).all() and (direct > through + 0.1).all()
+    words = [
+        f"{direct[key]:.2f} against {through[key]:.2f} ({', '.join(key)})" for key in direct.index
+    ]
     return "high against 0", "rank correlation with the error: " + "; ".join(words)
 
 
@@ -670,7 +668,9 @@ def raw_training_wins():
     for task in ("wahba", "points", "images"):
         table = results(task)
         rows = paired(table[table["optimizer"] == "adam"], "9d-raw", "9d-svd").sort_values("steps")
-        assert rows["ratio"].iloc[0] < 0.7 and rows["ratio"].is_monotonic_increasing
+        ratio = rows.set_index("steps")["ratio"]
+        assert ratio[500] < 0.7 and ratio[2000] < 0.7
+        assert 8000 not in ratio or ratio[8000] > 0.75
         words.append(task + " " + ", ".join(f"{ratio:.2f}" for ratio in rows["ratio"]))
     return "error ratio below 1", "at 500, 2,000, 8,000 (and 32,000) steps: " + "; ".join(words)
 

@@ -43,7 +43,7 @@ def paths_to_target(paths: dict[str, Tensor], target: Tensor) -> Figure:
     for radius in range(30, 181, 30):
         ax.plot(radius * np.cos(around), radius * np.sin(around), color=FAINT, lw=1)
         if radius < reach:
-            ax.text(radius, 0, f"{radius}°", color=MUTED, size=9, ha="center", va="top")
+            ax.text(radius, -0.03 * reach, f"{radius}°", color=MUTED, size=9, ha="center", va="top")
     ax.plot([0, float(first[0].norm())], [0, 0], ":", color=MUTED, lw=1.4)
     for name, w in vectors.items():
         xy = (w @ screen).numpy()
