@@ -72,11 +72,11 @@ sweep: venv
 	$(SWEEP) --task images --heads $(THREE),9d-even $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)images.csv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task points --heads 9d-raw,9d-svd $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
-	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
-	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
 	$(SWEEP) --task wahba --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000,8000$(LONGER) --out $(RESULTS)sgd.csv
 	$(SWEEP) --task points --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000$(LONGER) --out $(RESULTS)sgd.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)airplanes.csv
+	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
+	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task images --heads 9d-raw,9d-svd,9d-even $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)images.csv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
