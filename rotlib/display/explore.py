@@ -16,7 +16,7 @@ from numbers import Real
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageChops
 
 CSS_PIXELS_PER_INCH = 96
 SIZE_LIMIT = 300_000
@@ -170,9 +170,19 @@ def _image(figure, alt, *, scale):
     )
 
 
+def _few_colours(picture):
+    """The picture in 64 colours, or 256, or all: the fewest that mistake no colour for another."""
+    for colours in (64, 256):
+        reduced = picture.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
+        bands = ImageChops.difference(picture, reduced).getextrema()
+        if max(largest for _, largest in bands) <= 48:
+            return reduced
+    return picture
+
+
 def _webp(picture):
-    """The shorter of a lossy and a 64-colour lossless encoding: drawings like the second."""
-    palette = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    """The shorter of a lossy and a lossless encoding of few colours: drawings like the second."""
+    palette = _few_colours(picture)
     encodings = []
     for source, options in ((picture, {"quality": 80}), (palette, {"lossless": True})):
         buffer = BytesIO()

@@ -123,9 +123,10 @@ def paired(table: pd.DataFrame, head: str, against: str, metric: str = "mean_deg
     """Two heads compared seed by seed: same initial stream, same batches, same test set.
 
     Returns:
-        For each task, variant, optimiser and budget: ``difference`` (mean of ``head`` minus
-        ``against``, degrees) and ``ratio`` (geometric mean of ``head`` over ``against``), each
-        with a bootstrap interval ``..._low``, ``..._high``, and the number of ``seeds``.
+        A row for each task, variant, optimiser and budget. Its ``difference`` is the mean of
+        ``head`` minus ``against`` in degrees, its ``ratio`` the geometric mean of ``head`` over
+        ``against``; each has a bootstrap interval ``..._low``, ``..._high``. The number of
+        ``seeds`` comes last.
 
     Raises:
         ValueError: if the table lacks one of the heads, or a seed was run for one of them only.
