@@ -179,8 +179,8 @@ MUTATIONS = {
     ),
     "length of the gradient's other part": Mutation(
         "experiments/surrogates",
-        "sent, sized = turn[ctx.direction], turn[ctx.length]",
-        "sized, sent = turn[ctx.direction], turn[ctx.length]",
+        "sent, sized = turn[ctx.direction], turn[ctx.size]",
+        "sized, sent = turn[ctx.direction], turn[ctx.size]",
         "surrogates",
         "direction_of_one",
     ),

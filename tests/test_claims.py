@@ -603,8 +603,8 @@ def length_and_not_direction():
     source=HERE,
     chapter="14_rotation_from_points",
     verdict="depends",
-    note="At 8,000 steps on both tasks with rotation labels. In the first 500 steps direct "
-    "regression is ahead of it.",
+    note="At 8,000 and 32,000 steps on both tasks with rotation labels. In the first 500 steps "
+    "direct regression is ahead of it.",
 )
 def even_gains_win():
     words = []
@@ -612,11 +612,11 @@ def even_gains_win():
         both = pd.concat([results("ablation"), results(task)])
         for against in ("9d-raw", "9d-svd"):
             pairs = paired(both[both["task"] == task], "9d-even", against).set_index("steps")
-            assert pairs.loc[8000, "ratio_high"] < 1
+            assert pairs.loc[[8000, 32000], "ratio_high"].max() < 1
             assert against != "9d-raw" or pairs.loc[500, "ratio_low"] > 1
-            words.append(f"{pairs.loc[8000, 'ratio']:.2f}")
+            words.append(f"{pairs.loc[32000, 'ratio']:.2f}")
     return "error ratio below 1", (
-        f"to direct and to SVD in the loop after 8,000 steps: {words[0]}, {words[1]} (Wahba); "
+        f"to direct and to SVD in the loop after 32,000 steps: {words[0]}, {words[1]} (Wahba); "
         f"{words[2]}, {words[3]} (points)"
     )
 

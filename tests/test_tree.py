@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # The names are put together here, so that this file does not hold what it forbids.
 MACHINE_PATH = re.compile(r"(?<![\w.:/~])/(?:root|home|tmp|Users)" + r"/\w")
+PICTURE = re.compile(r"(?<=data:image/webp;base64,)[A-Za-z0-9+/=]+")
 SECRET = re.compile(r"gh[opsu]_\w{30,}|github_pat_\w{30,}|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA\w{16}")
 
 
@@ -28,6 +29,7 @@ def text_of(name):
 
 
 def problems(text):
+    text = PICTURE.sub("", text)  # long enough to spell anything by chance
     return [match.group() for form in (MACHINE_PATH, SECRET) for match in form.finditer(text)]
 
 

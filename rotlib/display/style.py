@@ -32,8 +32,8 @@ COLORS = {
     "9d-raw-penalty": "#B2182B",
     "9d-raw-then-svd": "#AA3FAA",
     "9d-even": "#1B9E9E",
-    "9d-svd-direction": "#4B5FA5",
-    "9d-svd-length": "#8C6D31",
+    "9d-svd-direction": "#9370DB",
+    "9d-svd-length": "#B15928",
 }
 
 #: What the heads of the experiments are called in figures and tables.

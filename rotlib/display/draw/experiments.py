@@ -276,7 +276,7 @@ def verdicts(summaries: dict[str, object], heads: Sequence[str], steps: int) -> 
             middle = {"ha": "center", "va": "center"}
             ax.text(column + 0.5, y + 0.36, f"{row['median']:.1f}", size=11, **middle)
             interval = f"{row['low']:.1f}–{row['high']:.1f}"
-            ax.text(column + 0.5, y + 0.74, interval, size=7.5, color=MUTED, **middle)
+            ax.text(column + 0.5, y + 0.74, interval, size=7.5, alpha=0.75, **middle)
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(summaries)) + 0.5, list(summaries))
     ax.set_yticks(np.arange(len(heads)) + 0.5, [_label(head) for head in heads], size=9)
