@@ -4,7 +4,7 @@
 #   make book STRICT=1    rebuild everything, every warning an error
 #   make test             all tests, then every chapter re-executed against its stored outputs
 #   make notebooks        re-execute the chapters in place
-#   make sweep            the long experiments of Part III into results/ (under two hours on 2 cores);
+#   make sweep            the long experiments of Part III into results/ (about two hours on 2 free cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
 #   make claims           measure the claims again and write book/claims.json
 #   make lint             style of the Python files
@@ -38,12 +38,12 @@ notebooks: venv
 	$(BIN)/python book/execute_notebooks.py
 
 # The published set. Each line tunes the rate on validation with three seeds from one grid for all
-# heads, then trains eight. One more factor of four in the budget on a GPU, in tables of its own.
+# heads, then trains eight. On a GPU the budgets go on by a factor of four, in tables of their own.
+comma := ,
 DEVICE ?= cpu
 RESULTS := results/$(if $(filter cuda,$(DEVICE)),cuda/)
 LONGER := $(if $(filter cuda,$(DEVICE)),$(comma)32000)
 LONGEST := $(if $(filter cuda,$(DEVICE)),$(comma)128000)
-comma := ,
 SWEEP := $(BIN)/python -m rotlib.experiments.sweep --device $(DEVICE) --seeds 8 --tune-seeds 3
 ADAM := --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2,3e-2
 SGD := --optimizers sgd --rates 3e-3,1e-2,3e-2,1e-1

@@ -33,7 +33,7 @@ COLORS = {
     "9d-raw-then-svd": "#AA3FAA",
     "9d-even": "#1B9E9E",
     "9d-svd-direction": "#9370DB",
-    "9d-svd-length": "#B15928",
+    "9d-svd-length": "#5B3A1E",
 }
 
 #: What the heads of the experiments are called in figures and tables.
