@@ -171,8 +171,8 @@ def _image(figure, alt, *, scale):
 
 
 def _few_colours(picture):
-    """The picture in 64 colours, or 256, or all: the fewest that mistake no colour for another."""
-    for colours in (64, 256):
+    """The picture in the fewest of 64, 128, 256 or all colours that mistake none for another."""
+    for colours in (64, 128, 256):
         reduced = picture.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
         bands = ImageChops.difference(picture, reduced).getextrema()
         if max(largest for _, largest in bands) <= 48:
