@@ -86,6 +86,12 @@ def _haar(n: int, generator: Generator) -> Tensor:
     return random_rotations(n, generator=generator, device=generator.device)
 
 
+def _noisy(x: Tensor, generator: Generator, low: float, high: float) -> Tensor:
+    """Gaussian noise on every number; its level differs from item to item, log-uniformly."""
+    level = log_uniform(generator, len(x), low, high).view(-1, *[1] * (x.dim() - 1))
+    return x + level * normal(generator, *x.shape)
+
+
 # Wahba's problem: unit vectors before and after a turn.
 
 _PAIRS = 8
@@ -100,9 +106,7 @@ def _sample_wahba(variant: str, n: int, generator: Generator, split: str) -> Bat
         before = torch.where(on_a_line, sign * before[:, :1], before)
     after = before @ R.mT
     if variant == "noisy":
-        after = after + log_uniform(generator, n, 0.03, 3)[:, None, None] * normal(
-            generator, n, _PAIRS, 3
-        )
+        after = _noisy(after, generator, 0.03, 3)
     return Batch(torch.cat([before, after], -1).flatten(1), R)
 
 
@@ -125,9 +129,7 @@ def _sample_points(variant: str, n: int, generator: Generator, split: str) -> Ba
     solids, _ = aeroplanes(n, generator, symmetric=0.5 if variant == "ambiguous" else 0)
     cloud = surface_points(solids, generator, scattered=variant != "clean") @ R.mT
     if variant == "noisy":
-        cloud = cloud + log_uniform(generator, n, 0.01, 2)[:, None, None] * normal(
-            generator, *cloud.shape
-        )
+        cloud = _noisy(cloud, generator, 0.01, 2)
     return Batch(cloud, R)
 
 
@@ -135,9 +137,7 @@ def _sample_clouds(clouds: Clouds, variant: str, n: int, generator: Generator, s
     R = _haar(n, generator)
     cloud = clouds.sample(n, generator, split) @ R.mT
     if variant == "noisy":
-        cloud = cloud + log_uniform(generator, n, 0.01, 2)[:, None, None] * normal(
-            generator, *cloud.shape
-        )
+        cloud = _noisy(cloud, generator, 0.01, 2)
     return Batch(cloud, R)
 
 
@@ -184,9 +184,7 @@ def _sample_images(variant: str, n: int, generator: Generator, split: str) -> Ba
     background = (ramp * bottom + (1 - ramp) * top).expand(n, 3, IMAGE_SIZE, IMAGE_SIZE)
     images = render(R, solids, light, background, IMAGE_SIZE)
     if variant == "noisy":
-        images = images + log_uniform(generator, n, 0.01, 1)[:, None, None, None] * normal(
-            generator, *images.shape
-        )
+        images = _noisy(images, generator, 0.01, 1)
     return Batch(images - 0.5, R)
 
 
@@ -299,9 +297,7 @@ def _sample_kinematics(variant: str, n: int, generator: Generator, split: str) -
     turns[:, 0] = _haar(n, generator)
     positions = forward_kinematics(turns)
     if variant == "noisy":
-        positions = positions + log_uniform(generator, n, 0.002, 0.2)[:, None, None] * normal(
-            generator, *positions.shape
-        )
+        positions = _noisy(positions, generator, 0.002, 0.2)
     return Batch(4 * positions.flatten(1), turns)
 
 

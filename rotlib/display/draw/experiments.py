@@ -59,11 +59,32 @@ def paths_to_target(paths: dict[str, Tensor], target: Tensor) -> Figure:
     return figure
 
 
+def _plain_ticks(axis, ticks: Sequence[float]) -> None:
+    """These ticks and no others on a logarithmic axis, as plain numbers."""
+    axis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_ticklabels([f"{t:,}" if t >= 1000 else f"{t:g}" for t in ticks])
+
+
 def _step_axis(ax, steps: Sequence[int]) -> None:
     ax.set(xscale="log", xlabel="training steps")
-    ax.xaxis.set_major_locator(FixedLocator(list(steps)))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{n:,}" for n in steps])
+    _plain_ticks(ax.xaxis, steps)
+
+
+def _with_interval(ax, rows, columns: tuple[str, str, str], color: str, label: str) -> None:
+    """A line over the steps, with the interval of each point as a bar."""
+    middle, low, high = (rows[name] for name in columns)
+    ax.errorbar(
+        rows["steps"],
+        middle,
+        [middle - low, high - middle],
+        fmt="o-",
+        ms=5,
+        capsize=3,
+        elinewidth=1.4,
+        color=color,
+        label=label,
+    )
 
 
 @styled
@@ -73,31 +94,15 @@ def budgets(summary, heads: Sequence[str], ylabel: str = "test error (degrees)")
     steps = sorted(set(summary["steps"]))
     for n, head in enumerate(heads):
         rows = summary[summary["head"] == head].sort_values("steps")
-        shift = 1.03 ** (n - (len(heads) - 1) / 2)
-        ax.errorbar(
-            rows["steps"] * shift,
-            rows["median"],
-            [rows["median"] - rows["low"], rows["high"] - rows["median"]],
-            fmt="o-",
-            ms=5,
-            capsize=3,
-            elinewidth=1.4,
-            color=COLORS[head],
-            label=_label(head),
-        )
+        rows = rows.assign(steps=rows["steps"] * 1.03 ** (n - (len(heads) - 1) / 2))
+        _with_interval(ax, rows, ("median", "low", "high"), COLORS[head], _label(head))
     ax.set(yscale="log", ylabel=ylabel)
-    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if _within(t, summary)]
-    ax.yaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_yticklabels([f"{t:g}" for t in ticks])
+    low, high = summary["low"].min() / 1.5, summary["high"].max() * 1.5
+    _plain_ticks(ax.yaxis, [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if low <= t <= high])
     _step_axis(ax, steps)
     wide = any(len(_label(head)) > 14 for head in heads)
     figure.legend(loc="outside upper center", ncols=2 if wide else 3, fontsize=10)
     return figure
-
-
-def _within(value: float, summary) -> bool:
-    return summary["low"].min() / 1.5 <= value <= summary["high"].max() * 1.5
 
 
 @styled
@@ -108,25 +113,13 @@ def ratios(pairs: dict[str, object], head: str, against: str) -> Figure:
     steps = sorted({step for rows in pairs.values() for step in rows["steps"]})
     for n, ((title, rows), color) in enumerate(zip(pairs.items(), names, strict=False)):
         rows = rows.sort_values("steps")
-        shift = 1.04 ** (n - (len(pairs) - 1) / 2)
-        ax.errorbar(
-            rows["steps"] * shift,
-            rows["ratio"],
-            [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]],
-            fmt="o-",
-            ms=5,
-            capsize=3,
-            elinewidth=1.4,
-            color=COLORS[color],
-            label=title,
-        )
+        rows = rows.assign(steps=rows["steps"] * 1.04 ** (n - (len(pairs) - 1) / 2))
+        _with_interval(ax, rows, ("ratio", "ratio_low", "ratio_high"), COLORS[color], title)
     ax.axhline(1, color=INK, lw=1)
     ax.set(yscale="log", ylabel=f"error, {_label(head)} / {_label(against)}")
     low, high = ax.get_ylim()
-    ticks = [t for t in (0.1, 0.2, 0.33, 0.5, 0.7, 1, 1.4, 2, 3, 5) if low <= t <= high]
-    ax.yaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_yticklabels([f"{t:g}" for t in ticks])
+    choices = (0.1, 0.2, 0.33, 0.5, 0.7, 1, 1.4, 2, 3, 5)
+    _plain_ticks(ax.yaxis, [t for t in choices if low <= t <= high])
     _step_axis(ax, steps)
     figure.legend(loc="outside upper center", ncols=2, fontsize=10)
     return figure
@@ -149,10 +142,7 @@ def ranking(summary, steps: int, xlabel: str = "test error (degrees)") -> Figure
     ax.set_yticklabels([_label(head) for head in rows["head"]])
     low, high = rows["low"].min() / 1.15, rows["high"].max() * 1.4
     ax.set_xlim(low, high)
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100) if low <= t <= high]
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{t:g}" for t in ticks])
+    _plain_ticks(ax.xaxis, [t for t in (1, 2, 5, 10, 20, 50, 100) if low <= t <= high])
     ax.grid(axis="y", visible=False)
     return figure
 
@@ -247,9 +237,7 @@ def confidence_scatter(
         ax.plot(sure.numpy(), errors.numpy(), ".", ms=3, alpha=0.35, color=COLORS[head])
         ax.set(yscale="log", ylim=(0.8, 200), xlabel="s₂ + s₃", title=_label(head))
         ax.set_xlim((limits or {}).get(head))
-        ax.yaxis.set_major_locator(FixedLocator([1, 3, 10, 30, 100]))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.set_yticklabels(["1", "3", "10", "30", "100"])
+        _plain_ticks(ax.yaxis, [1, 3, 10, 30, 100])
     axes[0].set_ylabel("error (degrees)")
     return figure
 
