@@ -603,8 +603,8 @@ def length_and_not_direction():
     source=HERE,
     chapter="14_rotation_from_points",
     verdict="depends",
-    note="At 8,000 and 32,000 steps on both tasks with rotation labels. In the first 500 steps "
-    "direct regression is ahead of it.",
+    note="At 8,000 and 32,000 steps on Wahba and points. On pictures it is level with direct "
+    "regression at 8,000, and ahead of SVD. In the first 500 steps direct regression is ahead.",
 )
 def even_gains_win():
     words = []
@@ -615,9 +615,12 @@ def even_gains_win():
             assert pairs.loc[[8000, 32000], "ratio_high"].max() < 1
             assert against != "9d-raw" or pairs.loc[500, "ratio_low"] > 1
             words.append(f"{pairs.loc[32000, 'ratio']:.2f}")
+    level, low, high = ratio_at("images", "9d-even", "9d-raw", 8000)
+    ahead, _, below_one = ratio_at("images", "9d-even", "9d-svd", 8000)
+    assert low < 1 < high and below_one < 1
     return "error ratio below 1", (
         f"to direct and to SVD in the loop after 32,000 steps: {words[0]}, {words[1]} (Wahba); "
-        f"{words[2]}, {words[3]} (points)"
+        f"{words[2]}, {words[3]} (points); after 8,000: {level:.2f}, {ahead:.2f} (pictures)"
     )
 
 
@@ -647,8 +650,8 @@ def svd_at_inference():
     source="{cite:t}`zhou2019continuity`, {cite:t}`levinson2020analysis`, as reported",
     chapter="16_when_the_loss_is_downstream",
     verdict="holds",
-    note="Its loss is blind to 36 of 63 directions, and SVD at the end is not. A penalty mends "
-    "part of it; a projection in the loop mends it, also after a direct start.",
+    note="Its loss is blind to 36 of 63 directions, and SVD at the end is not. A penalty does "
+    "not mend it; a projection in the loop does, less well after a direct start.",
 )
 def downstream_breaks_direct():
     found = [ratio_at("kinematics", "9d-raw", "9d-svd", steps) for steps in (500, 2000, 8000)]
@@ -669,13 +672,16 @@ def downstream_breaks_direct():
 def singular_values_know():
     table = read_table(RESULTS / "confidence.csv", [*KEYS, *CONFIDENCE_COLUMNS])
     whole = table.groupby(KEYS[:6]).filter(lambda rows: len(rows) == 8)
-    rank = whole[whole["steps"] == 2000].groupby(["head", "task", "variant"])["spearman"].median()
-    direct, through = rank["9d-raw"], rank["9d-svd"]
-    assert (direct > 0.6).all() and (direct > through + 0.1).all()
-    words = [
-        f"{direct[key]:.2f} against {through[key]:.2f} ({', '.join(key)})" for key in direct.index
-    ]
-    return "high against 0", "rank correlation with the error: " + "; ".join(words)
+    words = {}
+    for steps in (2000, 8000):
+        rank = whole[whole["steps"] == steps].groupby(["head", "task", "variant"])["spearman"]
+        direct, through = rank.median()["9d-raw"], rank.median()["9d-svd"]
+        assert (direct > 0.6).all() and (direct > through + 0.1).all()
+        for key in direct.index:
+            both = f"{direct[key]:.2f} against {through[key]:.2f}"
+            words.setdefault(", ".join(key), []).append(both)
+    listed = "; ".join(f"{name}: {', '.join(pair)}" for name, pair in words.items())
+    return "high against 0", f"rank correlation with the error at 2,000 and 8,000 steps: {listed}"
 
 
 @row(
@@ -685,21 +691,23 @@ def singular_values_know():
     "{cite:t}`levinson2020analysis`, as reported",
     chapter="18_the_verdict",
     verdict="depends",
-    note="Better at short budgets, worse at long ones: on two tasks the ranking turns between "
-    "8,000 and 32,000 steps. Wrong where there is no rotation label (chapter 16). With SVD's gains "
-    "set to 1 the projection in the loop need not choose (chapter 14).",
+    note="Better at short budgets. The lead melts with training on every task, and on the two that "
+    "were trained longest the ranking turns between 8,000 and 32,000 steps. Wrong where there is "
+    "no rotation label (chapter 16). With SVD's gains set to 1 the projection in the loop need not "
+    "choose (chapter 14).",
 )
 def raw_training_wins():
     words = []
-    for task in ("wahba", "points", "images"):
+    for task in ("wahba", "points", "images", "airplanes"):
         table = results(task)
+        table = table[table["variant"] == "clean"]
         rows = paired(table[table["optimizer"] == "adam"], "9d-raw", "9d-svd").sort_values("steps")
         ratio = rows.set_index("steps")["ratio"]
-        assert ratio[500] < 0.7 and ratio[2000] < 0.7
-        assert 8000 not in ratio or ratio[8000] > 0.75
-        assert task == "images" or rows.set_index("steps").loc[32000, "ratio_low"] > 1
-        words.append(task + " " + ", ".join(f"{ratio:.2f}" for ratio in rows["ratio"]))
-    return "error ratio below 1", "at 500, 2,000, 8,000 (and 32,000) steps: " + "; ".join(words)
+        assert ratio[2000] < 0.7 and ratio[2000] < ratio[8000] < 1
+        assert 32000 not in ratio or rows.set_index("steps").loc[32000, "ratio_low"] > 1
+        found = ", ".join(f"{value:.2f} at {steps:,}" for steps, value in ratio.items())
+        words.append(f"{task} {found}")
+    return "error ratio below 1", "after so many steps: " + "; ".join(words)
 
 
 @pytest.fixture(scope="module")

@@ -224,6 +224,12 @@ _ENDS = (
     ("left hip", 0, (0.0, 0.15, -0.05)),
     ("right hip", 0, (0.0, -0.15, -0.05)),
 )
+#: Each bone runs from one place to another: joints in order, then ends.
+BONES = tuple(
+    (parent, place)
+    for place, (_, parent, *_) in enumerate(SKELETON + _ENDS)
+    if parent >= 0  # the pelvis hangs on nothing
+)
 
 
 def forward_kinematics(turns: Tensor) -> Tensor:
@@ -272,17 +278,12 @@ def bone_error_degrees(R: Tensor, targets: Tensor) -> Tensor:
     A bone runs from a joint to the next, or to an end. Where the joints are determines where the
     bones point; how a bone is twisted about itself is not determined, and not counted.
     """
-    parents = torch.tensor(
-        [parent for _, parent, _, _ in SKELETON[1:]] + [joint for _, joint, _ in _ENDS],
-        device=R.device,
-    )
+    starts, stops = torch.tensor(BONES, device=R.device).T
 
     def bones(turns: Tensor) -> Tensor:
-        ends = forward_kinematics(turns)
-        joints = torch.cat(
-            [torch.zeros_like(ends[..., :1, :]), ends[..., : len(SKELETON) - 1, :]], -2
-        )
-        return ends - joints[..., parents, :]
+        positions = forward_kinematics(turns)
+        places = torch.cat([torch.zeros_like(positions[..., :1, :]), positions], -2)
+        return places[..., stops, :] - places[..., starts, :]
 
     a, b = bones(R), bones(targets)
     across = torch.linalg.cross(*torch.broadcast_tensors(a, b)).norm(dim=-1)
