@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import assert_near, seeded
+from torch import nn
 
 from rotlib import geodesic_distance, svd_condition_number, svd_jacobian, svd_orthogonalize
 from rotlib.experiments.heads import ABLATIONS, HEADS, REMEDIES, Head, find_head
@@ -125,14 +126,19 @@ def test_a_seed_is_the_same_bit_for_bit_in_any_company(task, head, optimizer, st
     ],
 )
 def test_the_weights_are_those_of_a_plain_loop(task, head, optimizer):
-    task, head = find_task(task), find_head(head)
-    rate = 1e-3 if optimizer == "adam" or task.name == "kinematics" else 1e-2
+    """Apart by rounding only: less than a thousandth of the way that the weights have gone.
+
+    A small rate, because a large one multiplies the rounding at every step, on some processors
+    to more than it leaves of this thousandth.
+    """
+    task, head, rate = find_task(task), find_head(head), 1e-4
     steps = 10 if task.name in ("images", "points") else 18  # 18: a second block of batches
     run = train(task, head, [3, 1], steps=steps, optimizer=optimizer, learning_rate=rate)
-    network = plain_loop(task, head, 1, steps, optimizer, rate)
+    start, network = (plain_loop(task, head, 1, n, optimizer, rate) for n in (0, steps))
     assert run.parameters.keys() == dict(network.named_parameters()).keys()
-    for name, p in network.named_parameters():
-        assert_near(weights(run, 1)[name], p.detach(), 1e-5, name)
+    first, last = (nn.utils.parameters_to_vector(each.parameters()) for each in (start, network))
+    trained = torch.cat([weights(run, 1)[name].flatten() for name, _ in network.named_parameters()])
+    assert (trained - last).norm() <= 1e-3 * (last - first).norm()
 
 
 def test_the_goal_of_rpmg_is_set_by_each_items_own_loss():
