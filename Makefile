@@ -6,6 +6,8 @@
 #   make notebooks        re-execute the chapters in place
 #   make sweep            the long experiments of Part III into results/ (about two hours on 2 free cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
+#   make assignments      check the assignments and pack what students get; SEED=3: another variant
+#   make grade            SUBMISSIONS=folder: grade a folder of notebooks (SEED=3, as handed out)
 #   make claims           measure the claims again and write book/claims.json
 #   make lint             style of the Python files
 #   make clean            remove the built book (and .venv with `make clean VENV_TOO=1`)
@@ -21,7 +23,7 @@ TORCH := $(shell grep "^torch" requirements.txt)
 TORCH_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 STRICT_FLAGS := $(if $(STRICT),-W -n --keep-going --all)
 
-.PHONY: book test notebooks sweep claims lint clean venv
+.PHONY: book test notebooks sweep assignments grade claims lint clean venv
 
 book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
@@ -82,6 +84,16 @@ sweep: venv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
+
+SEED ?= 0
+
+assignments: venv
+	$(BIN)/python assignments/check.py --seed $(SEED)
+
+# GRADE_FLAGS: --roster FILE, --cell-seconds N, ...; $(BIN)/python assignments/grade.py --help.
+grade: venv
+	@test -n "$(SUBMISSIONS)" || { echo "make grade SUBMISSIONS=folder: which folder?" >&2; exit 2; }
+	$(BIN)/python assignments/grade.py "$(SUBMISSIONS)" --seed $(SEED) $(GRADE_FLAGS)
 
 claims: venv
 	$(BIN)/pytest tests/test_claims.py --write-claims -q

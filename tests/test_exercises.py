@@ -1,4 +1,4 @@
-"""The code solutions of the exercises run, and their asserts hold."""
+"""The code solutions of the exercises run, their asserts hold, and a wrong answer fails them."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,48 @@ CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "chapters").glob("*.ipy
 SOLUTION = re.compile(r"^:::\{solution\} *(\S+)$(.*?)^:::$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+#: For each code exercise a plausible mistake: what it is, the right words, the wrong ones.
+WRONG = {
+    "ex-1-code": (
+        "the arcsine alone, which knows no angle beyond 90 degrees",
+        "torch.atan2(s.norm(dim=-1), c)",
+        "torch.asin(s.norm(dim=-1).clamp(max=1))",
+    ),
+    "ex-2-code": (
+        "the source order read as turns about fixed axes",
+        "euler_to_matrix(angles, source), target)\n\n",
+        "euler_to_matrix(angles, source.lower()), target)\n\n",
+    ),
+    "ex-3-code": ("the turn in the world's frame", "R1.mT @ R2", "R2 @ R1.mT"),
+    "ex-4-code": ("the eigenvector of the smallest eigenvalue", "[:, -1]", "[:, 0]"),
+    "ex-5-code": ("the whole circle, which no map can follow", "0, math.pi", "0, 2 * math.pi"),
+    "ex-6-code": ("noise in all entries", ".triu()", ""),
+    "ex-7-code": ("half of the turn", "2 * vee(H)", "vee(H)"),
+    "ex-8-code": ("half of the turn", "2 * vee(", "vee("),
+    "ex-9-code": ("the gradient in the place of the motion", "J @ J @ turn", "J @ turn"),
+    "ex-10-code": ("differences of singular values", "(s[i] + s[j])", "(s[i] - s[j])"),
+    "ex-11-code": (
+        "the two orders that begin with the first column",
+        "itertools.permutations(range(3), 2)) / 6",
+        "((0, 1), (0, 2))) / 2",
+    ),
+    "ex-12-code": ("no penalty", "0.3 * ((M", "0.0 * ((M"),
+    "ex-13-code": ("small gradients made longer", "min(1.0, cap", "max(1.0, cap"),
+    "ex-14-code": (
+        "no projection in training, which is direct regression",
+        "Head(9, near_identity, near_identity)",
+        "Head(9, lambda x: x.unflatten(-1, (3, 3)) + torch.eye(3), near_identity)",
+    ),
+    "ex-15-code": ("a row in the place of a column", "painted(R[:, :, 0])", "painted(R[:, 0])"),
+    "ex-16-code": (
+        "projected in the loop",
+        "position_loss(M, truth)",
+        "position_loss(svd_orthogonalize(M), truth)",
+    ),
+    "ex-17-code": ("half of the angle", "turns.norm(dim=1)", "(turns.norm(dim=1) / 2)"),
+    "ex-18-code": ("the raw output alone", "(M + svd_orthogonalize(M)) / 2", "M"),
+}
+
 
 def solutions():
     for path in CHAPTERS:
@@ -21,9 +63,7 @@ def solutions():
                 yield pytest.param(code, id=label)
 
 
-@pytest.mark.parametrize("code", solutions())
-def test_the_code_solution_runs_and_checks_itself(code):
-    assert "assert " in code
+def run(code):
     before = torch.get_default_dtype(), torch.random.get_rng_state()
     try:
         exec(compile(code, "solution", "exec"), {})
@@ -32,8 +72,24 @@ def test_the_code_solution_runs_and_checks_itself(code):
         torch.random.set_rng_state(before[1])
 
 
-def test_every_chapter_has_a_code_solution():
-    labels = [param.id for param in solutions()]
-    for path in CHAPTERS:
-        number = int(path.stem[:2])
-        assert f"ex-{number}-code" in labels
+@pytest.mark.parametrize("code", solutions())
+def test_the_code_solution_runs_and_checks_itself(code):
+    assert "assert " in code
+    run(code)
+
+
+def test_every_chapter_has_a_code_solution_and_a_wrong_answer():
+    expected = {f"ex-{int(path.stem[:2])}-code" for path in CHAPTERS}
+    assert expected <= {param.id for param in solutions()}
+    assert expected == WRONG.keys()
+
+
+@pytest.mark.parametrize("label", WRONG)
+def test_a_wrong_answer_fails(label):
+    _, right, wrong = WRONG[label]
+    [code] = [
+        param.values[0] for param in solutions() if param.id == label and right in param.values[0]
+    ]
+    assert code.count(right) == 1
+    with pytest.raises(AssertionError):
+        run(code.replace(right, wrong))

@@ -1,0 +1,10 @@
+"""The left Jacobian.
+
+loses: bonus_jacobian-visible, bonus_jacobian-hidden
+says: left Jacobian
+"""
+
+def right_jacobian(w):
+    theta = w.norm(dim=-1)[..., None, None]
+    K = hat(w)
+    return torch.eye(3) + (1 - theta.cos()) / theta**2 * K + (theta - theta.sin()) / theta**3 * (K @ K)

@@ -1,0 +1,16 @@
+"""Never looks at the determinant.
+
+loses: diagnose-visible, diagnose-hidden
+says: each name is right for one
+"""
+
+def diagnose(M, T):
+    R = svd_orthogonalize(M)
+    close = lambda A, B: float(geodesic_distance(A, B).median()) < 0.3
+    if float((M - M.mean(0)).square().sum((-2, -1)).mean()) < 1:
+        return "collapsed"
+    if close(R, T):
+        return "healthy"
+    if close(R.mT, T):
+        return "transposed"
+    return "frame" if close(R, svd_orthogonalize((R @ T.mT).mean(0)) @ T) else "shuffled"

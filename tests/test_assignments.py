@@ -1,0 +1,221 @@
+"""The assignments are sound in every variant and packed without a leak; the checks can fail."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from textwrap import indent
+
+import check
+import course
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What a student's environment has: rotlib, and what rotlib and Python bring.
+AT_HAND = {"rotlib", "torch", "numpy", "matplotlib", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", course.names())
+def test_an_assignment_is_sound(name, seed):
+    command = [sys.executable, str(ROOT / "assignments" / "check.py"), name, f"--seed={seed}"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.endswith(": sound\n")
+
+
+def test_there_are_eight_of_sixty_to_a_hundred_and_twenty_minutes():
+    assert len(course.names()) == 8
+    for name in course.names():
+        source = course.read_source(name)
+        low, high = source.metadata["rotlib"]["minutes"]
+        assert 60 <= low < high <= 120
+        text = "\n".join(cell.source for cell in source.cells)
+        assert f"Time: {low} to {high} minutes" in text
+        note = (course.FOLDER / name / "teaching.md").read_text(encoding="utf-8")
+        assert f"{low} to {high} minutes" in note and "**Rubric" in note and "**Variants" in note
+        assert text.startswith(f"# {int(name[:2])}. {source.metadata['rotlib']['title']}\n")
+
+
+@pytest.mark.parametrize("name", course.names())
+def test_the_points_in_the_text_are_those_of_the_tests(name):
+    source = course.read_source(name)
+    text = "\n".join(cell.source for cell in source.cells if cell.cell_type == "markdown")
+    points = course.points(source)
+    for number, (task, tests) in enumerate(course.tasks(source).items(), 1):
+        worth = sum(points[test] for test in tests)
+        if task.startswith("bonus"):
+            assert f"({worth:g} extra points)" in text
+        else:
+            [heading] = [line for line in text.split("\n") if line.startswith(f"## {number}. ")]
+            assert heading.endswith(f"({worth:g} points)")
+    assert course.total(source) == 20 and course.written_points(source) == 5
+    assert "*How it is graded: " in text
+
+
+@pytest.mark.parametrize("name", course.names())
+def test_a_variant_changes_the_numbers_and_nothing_else(name):
+    zero, one = (course.release(course.read_source(name, seed)) for seed in (0, 1))
+    differ = [
+        course.grade_id(a)
+        for a, b in zip(zero.cells, one.cells, strict=True)
+        if a.source != b.source
+    ]
+    assert differ == ["variant"]
+    assert zero.metadata["rotlib"]["seed"] == 0 and one.metadata["rotlib"]["seed"] == 1
+    printed = []
+    for notebook in (zero, one):
+        [cell] = [cell for cell in notebook.cells if course.grade_id(cell) == "variant"]
+        run = subprocess.run([sys.executable, "-c", cell.source], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        printed.append(run.stdout)
+    assert printed[0] != printed[1] and printed[0]
+
+
+@pytest.mark.parametrize("name", course.names())
+def test_students_need_only_what_rotlib_needs(name):
+    for cell in course.read_source(name).cells:
+        if cell.cell_type != "code":
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert {each.split(".")[0] for each in names} <= AT_HAND
+
+
+def test_the_zip_holds_the_release_and_the_library(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "BUILD", tmp_path)
+    archive = check.pack(5)
+    with zipfile.ZipFile(archive) as bundle:
+        files = {name.removeprefix("assignments/"): bundle.read(name) for name in bundle.namelist()}
+    notebooks = {name: data.decode() for name, data in files.items() if name.endswith(".ipynb")}
+    assert set(notebooks) == {f"{name}.ipynb" for name in course.names()}
+    [wheel] = set(files) - set(notebooks) - {"README.txt"}
+    assert wheel.startswith("rotlib-") and wheel in files["README.txt"].decode()
+    for text in notebooks.values():
+        notebook = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+        assert "SEED = 5" in text and "BEGIN" not in text and "raise NotImplementedError" in text
+
+
+def between(kind, text):
+    return f"### BEGIN {kind}\n{text}\n### END {kind}"
+
+
+SECRET = "return 2 * x + 0 * len('a secret')"
+SMALL = {
+    "variant": "SEED = 0",
+    "double": "def double(x):\n" + indent(between("SOLUTION", SECRET), "    "),
+    "double-visible": "assert double(1) == 2, 'twice one is two'",
+    "double-hidden": between("HIDDEN TESTS", "assert double(-3.5) == -7.0, 'twice'"),
+    "bonus_half": between("SOLUTION", "def half(x): return x / 2"),
+    "bonus_half-hidden": between("HIDDEN TESTS", "assert half(3) == 1.5, 'half'"),
+    "words": "A word that is for those who grade",
+}
+WRONG = {
+    "double__same": ("double-visible, double-hidden", "twice one", "def double(x): return x"),
+    "double__two": ("double-hidden", "twice", "def double(x): return 2"),
+    "double__absolute": ("double-hidden", "twice", "def double(x): return 2 * abs(x)"),
+    "double__integer": ("double-hidden", "twice", "def double(x): return 2 * int(x)"),
+    **{
+        f"bonus_half__{value}": ("bonus_half-hidden", "half", f"def half(x): return {value}")
+        for value in range(4)
+    },
+}
+
+
+def small_assignment(folder, cells=SMALL, wrong=WRONG, about=()):
+    """A small sound assignment, or one that is broken in one way."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["rotlib"] = {
+        "assignment": "00_small",
+        "title": "Small",
+        "minutes": [1, 2],
+        "chapters": [1],
+        "by_hand": {"double": ["mul"]},
+    } | dict(about)
+    for name, text in cells.items():
+        new = nbformat.v4.new_markdown_cell if name == "words" else nbformat.v4.new_code_cell
+        notebook.cells.append(new(text))
+        test = "-" in name
+        notebook.cells[-1].metadata["nbgrader"] = {
+            "cell_type": notebook.cells[-1].cell_type,
+            "grade_id": name,
+            "grade": test or name == "words",
+            "locked": test or name == "variant",
+            "points": 1.0,
+            "schema_version": 3,
+            "solution": not test and name != "variant",
+            "task": False,
+        }
+        if not notebook.cells[-1].metadata["nbgrader"]["grade"]:
+            del notebook.cells[-1].metadata["nbgrader"]["points"]
+    (folder / "00_small" / "wrong").mkdir(parents=True)
+    nbformat.write(notebook, folder / "00_small" / "assignment.ipynb")
+    (folder / "00_small" / "teaching.md").write_text("# A note\n")
+    for stem, (loses, says, code) in wrong.items():
+        text = f'"""Wrong.\n\nloses: {loses}\nsays: {says}\n"""\n\n{code}\n'
+        (folder / "00_small" / "wrong" / f"{stem}.py").write_text(text)
+
+
+def changed(name, old, new):
+    assert old in SMALL[name]
+    return {"cells": SMALL | {name: SMALL[name].replace(old, new)}}
+
+
+def added(loses, says, code):
+    return {"wrong": WRONG | {"double__added": (loses, says, code)}}
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        ({}, None),
+        (changed("double", "2 * x", "3 * x"), "the solution fails double-visible"),
+        (changed("double-visible", "double(1) == 2", "2 == 2"), "the stub passes double-visible"),
+        (changed("double-hidden", "double(-3.5) == -7.0", "True"), "the stub passes double-hidden"),
+        (changed("double-visible", ", 'twice one is two'", ""), "an assert without a message"),
+        (changed("double-hidden", "HIDDEN TESTS", "THEM"), "task double has no hidden test"),
+        (changed("double-visible", "assert", "%time\nassert"), "a magic is not Python"),
+        ({"about": {"hint": SECRET}}, "leaked"),
+        ({"about": {"assignment": "another"}}, "its metadata call it another"),
+        ({"cells": {k: v for k, v in SMALL.items() if k != "words"}}, "no question is graded by"),
+        ({"cells": {k: v for k, v in SMALL.items() if "half" not in k}, "wrong": {}}, "optional"),
+        ({"wrong": {k: v for k, v in WRONG.items() if k != "double__two"}}, "3 wrong answers"),
+        (added("double-hidden", "twice", "double = lambda x: 2 * x"), "loses nothing"),
+        (added("double-hidden", "no such", "def double(x): return 2"), "no message says"),
+        (added("triple-hidden", "twice", "double = 1"), "triple-hidden, which does not exist"),
+        (added("double-hidden", "twice", "double = 1"), "loses double-visible, double-hidden"),
+    ],
+)
+def test_the_checks_can_fail(tmp_path, monkeypatch, broken, problem):
+    small_assignment(tmp_path, **broken)
+    monkeypatch.setattr(course, "FOLDER", tmp_path)
+    found = check.problems("00_small", 0)
+    assert not found if problem is None else any(problem in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: (path / "wrong" / "double__x.py").write_text('"""Wrong."""\n'), "loses:"),
+        (lambda path: (path / "assignment.ipynb").unlink(), "unknown assignment '00_small'"),
+    ],
+)
+def test_a_damaged_folder_says_so(tmp_path, monkeypatch, damage, message):
+    small_assignment(tmp_path)
+    monkeypatch.setattr(course, "FOLDER", tmp_path)
+    damage(tmp_path / "00_small")
+    with pytest.raises(ValueError, match=message):
+        check.problems("00_small", 0)
+
+
+def test_a_source_without_its_variant_says_so(tmp_path, monkeypatch):
+    small_assignment(tmp_path, cells=SMALL | {"variant": "pass"})
+    monkeypatch.setattr(course, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="one line SEED = 0"):
+        course.read_source("00_small")
