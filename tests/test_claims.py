@@ -685,6 +685,71 @@ def singular_values_know():
 
 
 @row(
+    "In $n$ dimensions the nearest rotation has $n(n-1)/2$ gains, $2/(s_i+s_j)$.",
+    source=HERE,
+    chapter="19_other_groups_other_losses",
+    verdict="holds",
+)
+def gains_in_n_dimensions():
+    generator = torch.Generator().manual_seed(0)
+    for n in range(2, 9):
+        M = torch.randn(n, n, generator=generator, dtype=torch.float64)
+        s = torch.linalg.svdvals(M)
+        s[-1] *= torch.linalg.det(M).sign()
+        i, j = torch.triu_indices(n, n, 1)
+        expected = (2 / (s[i] + s[j])).sort(descending=True).values
+        J = torch.func.jacrev(svd_orthogonalize)(M).reshape(n * n, n * n)
+        values = torch.linalg.svdvals(J)
+        assert (values[len(i) :] < 1e-8 * values[0]).all()
+        assert (values[: len(i)] / expected - 1).abs().max() < 1e-7
+    return "$n(n-1)/2$", "1, 3, 6, 10, 15, 21, 28 for $n$ from 2 to 8"
+
+
+@row(
+    "The wait near half a turn belongs to the chordal loss, not to the projection.",
+    source=HERE,
+    chapter="19_other_groups_other_losses",
+    verdict="holds",
+    note="The squared angle has a crease at half a turn instead.",
+)
+def wait_belongs_to_the_loss():
+    T = rotations(1)[0]
+    R = T @ rotvec_to_matrix(math.radians(175) * diagonal(1.0, 0, 0)[0])
+    left = {}
+    for name, loss in (
+        ("squared chordal", lambda Q: (Q - T).square().sum() / 2),
+        ("squared angle", lambda Q: geodesic_distance(Q, T) ** 2),
+    ):
+        M = R
+        for _ in range(1000):
+            M = M - 1e-3 * torch.func.grad(lambda M, loss=loss: loss(svd_orthogonalize(M)))(M)
+        left[name] = float(geodesic_distance(svd_orthogonalize(M), T).rad2deg())
+    assert abs(left["squared angle"] - 175 / math.e) < 0.3
+    assert left["squared chordal"] > 160
+    words = ", ".join(f"{name} {angle:.0f}°" for name, angle in left.items())
+    return "64° for the squared angle", f"from 175°, at time 1: {words}"
+
+
+@row(
+    "If columns differ in noise, Gram–Schmidt can beat SVD, and SVD of the weighted columns beats "
+    "both.",
+    source=HERE,
+    chapter="19_other_groups_other_losses",
+    verdict="holds",
+)
+def weighted_columns():
+    each = torch.tensor([1.0, 1.0, 10.0], dtype=torch.float64)
+    eye = torch.eye(3, dtype=torch.float64)
+    M = eye + 0.005 * each * gaussians(50_000)
+    answers = svd_orthogonalize(M), gram_schmidt(M[..., :2]), svd_orthogonalize(M / each**2)
+    found = [float((R - eye).square().sum((-2, -1)).mean()) / 0.005**2 for R in answers]
+    for value, law in zip(found, (102, 6, 2 * (0.5 + 2 / 1.01)), strict=True):
+        assert abs(value / law - 1) < 0.03
+    words = f"{found[0]:.0f}, {found[1]:.1f} and {found[2]:.1f}"
+    return "102, 6 and 5.0", f"{words} times $\\sigma^2$, third column ten times as noisy"
+
+
+@row(
     "Train on nine raw numbers and apply SVD only at inference: it beats SVD in the loop.",
     source="{cite:t}`choy2026training`, {cite:t}`gu2023learning`; contested by "
     "{cite:t}`bregier2021deepregression`, {cite:t}`geist2024rotations` and most experiments of "
