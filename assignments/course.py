@@ -174,15 +174,14 @@ def transplant(source: NotebookNode, submitted: NotebookNode) -> tuple[NotebookN
 
 
 def library_calls(notebook: NotebookNode) -> list[str]:
-    """Names of the library, or of torch, that do a task's work and stand in answers to tasks."""
+    """Names of the library, or of torch, that do a task's work and are used in answers to tasks."""
     by_hand = notebook.metadata["rotlib"]["by_hand"]
     found = []
     for cell in notebook.cells:
-        if cell.cell_type != "code" or (grade_id(cell) and not is_solution(cell)):
+        name = grade_id(cell)
+        if cell.cell_type != "code" or (name and not is_solution(cell)):
             continue
-        given = set(
-            by_hand.get(grade_id(cell), [] if grade_id(cell) else sum(by_hand.values(), []))
-        )
+        given = set(by_hand.get(name, []) if name else sum(by_hand.values(), []))
         try:
             nodes = list(ast.walk(ast.parse(cell.source)))
         except SyntaxError:
@@ -191,7 +190,10 @@ def library_calls(notebook: NotebookNode) -> list[str]:
         for node in nodes:
             if isinstance(node, ast.ImportFrom):
                 used |= {alias.name for alias in node.names}
-        found += [f"{name} in {grade_id(cell) or 'an added cell'}" for name in sorted(used & given)]
+        if name:  # a function of the student's own may have the same name
+            own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+            used |= {node.id for node in nodes if isinstance(node, ast.Name)} - own
+        found += [f"{call} in {name or 'an added cell'}" for call in sorted(used & given)]
     return found
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 AT_HAND = {"rotlib", "torch", "numpy", "matplotlib", *sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 2026])
 @pytest.mark.parametrize("name", course.names())
 def test_an_assignment_is_sound(name, seed):
     command = [sys.executable, str(ROOT / "assignments" / "check.py"), name, f"--seed={seed}"]
@@ -29,7 +29,7 @@ def test_an_assignment_is_sound(name, seed):
 
 
 def test_there_are_eight_of_sixty_to_a_hundred_and_twenty_minutes():
-    assert len(course.names()) == 8
+    assert len(course.names()) >= 8  # a fork may have more
     for name in course.names():
         source = course.read_source(name)
         low, high = source.metadata["rotlib"]["minutes"]

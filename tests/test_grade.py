@@ -330,3 +330,10 @@ def test_nbgrader_gives_the_same_points(tmp_path, graded, monkeypatch):
         [notebook] = api.get_student_notebook_submissions(student, "ps")
         row = graded[0][student]
         assert notebook["code_score"] == float(row["points"]) + float(row["bonus"]), student
+
+
+def test_library_calls_are_seen_by_name_and_by_attribute():
+    notebook = course.with_answer(source(), "logarithm", "logarithm = matrix_to_rotvec")
+    assert course.library_calls(notebook) == ["matrix_to_rotvec in logarithm"]
+    own = "def matrix_to_rotvec(R):\n    return R\n\nlogarithm = matrix_to_rotvec"
+    assert not course.library_calls(course.with_answer(source(), "logarithm", own))

@@ -1,7 +1,7 @@
 """Wants an exact match, so noise defeats it.
 
 loses: find_convention-hidden
-says: measured to a degree
+says: some tolerance
 """
 
 from rotlib import quaternion_to_matrix

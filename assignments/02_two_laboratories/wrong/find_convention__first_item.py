@@ -1,7 +1,7 @@
 """Looks at the first pointing only.
 
 loses: find_convention-hidden
-says: use all of them
+says: are all pointings used
 """
 
 from rotlib import quaternion_to_matrix
