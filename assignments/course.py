@@ -96,10 +96,15 @@ def total(notebook: NotebookNode, bonus: bool = False) -> float:
     return sum(value for test, value in every if test.startswith("bonus") == bonus)
 
 
+def written(notebook: NotebookNode) -> dict[str, float]:
+    """Points of every answer that a person reads."""
+    graded = (cell.metadata.get("nbgrader", {}) for cell in notebook.cells if not is_test(cell))
+    return {meta["grade_id"]: float(meta["points"]) for meta in graded if meta.get("grade")}
+
+
 def written_points(notebook: NotebookNode) -> float:
     """Points that a person gives."""
-    graded = (cell.metadata.get("nbgrader", {}) for cell in notebook.cells if not is_test(cell))
-    return sum(float(meta["points"]) for meta in graded if meta.get("grade"))
+    return sum(written(notebook).values())
 
 
 def task_of(test: str) -> str:

@@ -371,22 +371,14 @@ def grade_all(rows: list[Row], options: argparse.Namespace) -> list[Row]:
             raise
 
 
-def written(source: NotebookNode) -> dict[str, float]:
-    """Points of every answer that a person reads."""
-    graded = (
-        cell.metadata.get("nbgrader", {}) for cell in source.cells if not course.is_test(cell)
-    )
-    return {meta["grade_id"]: float(meta["points"]) for meta in graded if meta.get("grade")}
-
-
 def feedback(row: Row, source: NotebookNode | None) -> str:
     """The page for the student: points, answers and messages, and nothing of hidden tests."""
     if source is None:
         title = html.escape(f"{row.student}: {row.file}")
         return PAGE.format(title=title, body=f"<p>{html.escape(row.status)}</p>")
-    table, parts = [], []
+    table, parts, every = [], [], course.points(source)
     for task, tests in course.tasks(source).items():
-        points = {test: course.points(source)[test] for test in tests}
+        points = {test: every[test] for test in tests}
         earned = {test: row.earned(test, points[test]) for test in tests}
         label = f"{task} (optional)" if task.startswith("bonus") else task
         table.append((label, f"{sum(earned.values()):g} of {sum(points.values()):g}"))
@@ -397,7 +389,7 @@ def feedback(row: Row, source: NotebookNode | None) -> str:
             message = row.outcome.get(test, "not reached")
             verdict = "passed" if message is None else f"failed: {html.escape(message)}"
             parts.append(f"<p><b>{test}</b>, {earned[test]:g} of {points[test]:g}: {verdict}</p>")
-    for name, most in written(source).items():
+    for name, most in course.written(source).items():
         table.append((f"{name} (written)", f"____ of {most:g}"))
         answer = html.escape(row.answers.get(name, ""))
         parts += [f"<h2>{name}</h2>", f'<pre class="prose">{answer}</pre>']
@@ -413,8 +405,9 @@ def line_of_table(row: Row, source: NotebookNode | None) -> dict[str, str]:
     """What ``grades.csv`` says of a row, without what a spreadsheet takes for a formula."""
     cells = {name: getattr(row, name) for name in ("student", "file", "assignment", "seed")}
     tasks, totals = {}, {False: 0.0, True: 0.0}
+    points = course.points(source) if source else {}
     for task, tests in course.tasks(source).items() if source else ():
-        tasks[task] = sum(row.earned(test, course.points(source)[test]) for test in tests)
+        tasks[task] = sum(row.earned(test, points[test]) for test in tests)
         totals[task.startswith("bonus")] += tasks[task]
     cells |= {
         "points": f"{totals[False]:g}",
@@ -425,7 +418,7 @@ def line_of_table(row: Row, source: NotebookNode | None) -> dict[str, str]:
         "status": row.status,
         "remarks": "; ".join([*row.changes, *row.remarks]),
     }
-    cells |= {task: f"{points:g}" for task, points in tasks.items()}
+    cells |= {task: f"{earned:g}" for task, earned in tasks.items()}
     return {
         name: f"'{cell}" if cell.startswith(tuple("=+-@")) else cell for name, cell in cells.items()
     }

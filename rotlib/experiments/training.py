@@ -97,9 +97,10 @@ def train(
 
     The seeds' weights are stacked, and one batched product serves them all. The numbers are those
     of training each seed alone: with this function bit for bit, however the seeds are grouped;
-    against a plain loop over ``torch.nn`` modules to rounding, about 1e-6 of a weight after ten
-    steps. (``fused`` optimisers are not used: their vectorised tails round differently for
-    differently long tensors.) Where stacking does not pay on a CPU, see ``Task.together``, the
+    against a plain loop over ``torch.nn`` modules to rounding: at a small rate less than a
+    thousandth of the way that the weights go, while a large rate multiplies it. (``fused``
+    optimisers are not used: their vectorised tails round differently for differently long
+    tensors.) Where stacking does not pay on a CPU, see ``Task.together``, the
     seeds take turns.
 
     Args:
