@@ -6,6 +6,7 @@
 #   make notebooks        re-execute the chapters in place
 #   make sweep            the long experiments of Part III into results/ (about two hours on 2 free cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
+#   make bench           speed and accuracy of the projections into results/ (about 8 minutes)
 #   make assignments      check the assignments and pack what students get; SEED=3: another variant
 #   make grade            SUBMISSIONS=folder: grade a folder of notebooks (SEED=3, as handed out)
 #   make claims           measure the claims again and write book/claims.json
@@ -23,7 +24,7 @@ TORCH := $(shell grep "^torch" requirements.txt)
 TORCH_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 STRICT_FLAGS := $(if $(STRICT),-W -n --keep-going --all)
 
-.PHONY: book test notebooks sweep assignments grade claims lint clean venv
+.PHONY: book test notebooks sweep bench assignments grade claims lint clean venv
 
 book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
@@ -84,6 +85,14 @@ sweep: venv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv
 	$(SWEEP) --task points --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)points.csv
 	$(SWEEP) --task points --heads $(EVERY) $(ADAM) --tune-steps 2000 --steps 8000 --out $(RESULTS)points.csv
+
+# One thread, all methods in one run: only ratios within it mean anything.
+bench: export OMP_NUM_THREADS = 2
+bench: venv
+	mkdir -p .benchmarks
+	$(BIN)/pytest benchmarks/bench_orthogonalize.py -p no:xdist -q --benchmark-disable-gc \
+		--benchmark-json .benchmarks/run.json --benchmark-columns min,median --benchmark-sort name
+	$(BIN)/python benchmarks/tables.py .benchmarks/run.json
 
 SEED ?= 0
 

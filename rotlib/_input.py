@@ -18,16 +18,20 @@ def require(name: str, x: Tensor, *shape: int | str) -> None:
     A number in ``shape`` must match; a letter stands for any size, the same letter for the same
     size. ``require("svd_orthogonalize", M, "n", "n")`` asks for square matrices.
     """
+    if isinstance(x, Tensor) and x.is_floating_point() and _fits(tuple(x.shape), shape):
+        return
     expected = f"(..., {', '.join(map(str, shape))})"
     require_float(name, x, expected)
-    last = tuple(x.shape[-len(shape) :])
+    raise ValueError(f"{name} expects shape {expected}, got {tuple(x.shape)}")
+
+
+def _fits(actual: tuple[int, ...], shape: tuple[int | str, ...]) -> bool:
+    last = actual[-len(shape) :]
     sizes: dict[str, int] = {}
-    fits = len(last) == len(shape) and all(
+    return len(last) == len(shape) and all(
         size == (wanted if isinstance(wanted, int) else sizes.setdefault(wanted, size))
         for size, wanted in zip(last, shape, strict=True)
     )
-    if not fits:
-        raise ValueError(f"{name} expects shape {expected}, got {tuple(x.shape)}")
 
 
 def require_square(name: str, M: Tensor) -> None:
@@ -57,3 +61,12 @@ def any_true(condition: Tensor) -> bool:
         return bool(condition.any())
     except RuntimeError:
         return False
+
+
+def has_memory(x: Tensor) -> bool:
+    """Whether ``x`` holds numbers; not so inside ``torch.func`` transforms and while compiling."""
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return False
+    return True

@@ -1,12 +1,22 @@
 """Free numbers to a rotation: the nearest one (SVD), the first-come one (Gram-Schmidt), and kin."""
 
+import inspect
+
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from rotlib._input import require, require_square
+from rotlib import closed_form
+from rotlib._input import has_memory, require, require_square
 from rotlib._numerics import dot, full_precision, length, nan_if_not_finite, normalize
+from rotlib.matrix import vee
 from rotlib.quaternion import quaternion_to_matrix
+from rotlib.rotvec import rotvec_to_matrix
+
+
+def _at_least_single(M: Tensor) -> Tensor:
+    """In float32, if it was in half precision, for which LAPACK and the kernel have no code."""
+    return M.float() if M.dtype.itemsize < 4 else M
 
 
 @full_precision
@@ -33,8 +43,8 @@ def signed_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Source: chapter 6, equation (6.3).
     """
-    # LAPACK has no half precision, and one NaN would make it reject the whole batch.
-    working = M.float() if M.dtype.itemsize < 4 else M
+    working = _at_least_single(M)
+    # One NaN would make LAPACK reject the whole batch.
     bad = ~working.isfinite().all(-1, keepdim=True).all(-2, keepdim=True)
     identity = torch.eye(M.shape[-1], dtype=working.dtype, device=M.device)
     U, s, Vh = torch.linalg.svd(torch.where(bad, identity, working))
@@ -57,44 +67,98 @@ def pair_gains(s: Tensor) -> Tensor:
 
 
 class _SkewSolve(Function):
-    r"""Solve :math:`XH + HX = B` for antisymmetric ``X``; :math:`H = V \mathrm{diag}(s) V^\top`.
+    r"""Solve :math:`XH + HX = B` for antisymmetric ``X``, given what inverts the equation.
 
-    In the eigenbasis the equation reads :math:`X_{ij}(s_i + s_j) = B_{ij}`. Its derivative is
-    the same equation with another right side, which makes every higher derivative exact.
+    Its derivative is the same equation with another right side, which makes every higher
+    derivative exact.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(H, B, V, s):
-        return V @ ((V.mT @ B @ V) * pair_gains(s)) @ V.mT
+    def forward(H, B, *inverse):
+        return solve_skew(B, *inverse)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        H, _, V, s = inputs
-        ctx.save_for_backward(H, output, V, s)
-        ctx.save_for_forward(H, output, V, s)
+        H, _, *inverse = inputs
+        ctx.save_for_backward(H, output, *inverse)
+        ctx.save_for_forward(H, output, *inverse)
 
     @staticmethod
     def backward(ctx, grad):
-        H, X, V, s = ctx.saved_tensors
-        Z = _SkewSolve.apply(H, (grad - grad.mT) / 2, V, s)
-        return Z @ X + X @ Z, Z, None, None
+        H, X, *inverse = ctx.saved_tensors
+        Z = _SkewSolve.apply(H, (grad - grad.mT) / 2, *inverse)
+        return Z @ X + X @ Z, Z, *(None for _ in inverse)
 
     @staticmethod
-    def jvp(ctx, dH, dB, _dV, _ds):
-        H, X, V, s = ctx.saved_tensors
+    def jvp(ctx, dH, dB, *_):
+        H, X, *inverse = ctx.saved_tensors
         if dH is not None:
             change = X @ dH + dH @ X
             dB = -change if dB is None else dB - change
-        return _SkewSolve.apply(H, dB, V, s)
+        return _SkewSolve.apply(H, dB, *inverse)
+
+
+def solve_skew(B: Tensor, *inverse: Tensor) -> Tensor:
+    r""":math:`XH + HX = B` for antisymmetric ``X``, with :math:`H = V \mathrm{diag}(s) V^\top`.
+
+    In the eigenbasis it reads :math:`X_{ij}(s_i + s_j) = B_{ij}`. In three dimensions the axes of
+    ``X`` and ``B`` are related by :math:`\operatorname{tr}(H) I - H`, whose inverse ``P`` gives
+    :math:`X = \operatorname{tr}(P) B - PB - BP`.
+
+    Args:
+        B: ``(..., n, n)`` antisymmetric.
+        *inverse: ``V`` and ``s``; or ``P`` alone.
+    """
+    if len(inverse) == 1:
+        (P,) = inverse
+        return P.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None] * B - P @ B - B @ P
+    V, s = inverse
+    return V @ ((V.mT @ B @ V) * pair_gains(s)) @ V.mT
+
+
+def _by_svd(M: Tensor) -> tuple[Tensor, Tensor]:
+    """What :func:`closed_form.nearest` returns, by SVD, for the few matrices that it rejects.
+
+    One Newton step removes what the SVD has added to the error that the input implies.
+    """
+    U, s, V = signed_svd(M.double())
+    R = U @ V.mT
+    gains = pair_gains(s)[..., (1, 0, 0), (2, 2, 1)]
+    inverse = (V * gains[..., None, :]) @ V.mT
+    H = R.mT @ M.double()
+    R = R @ rotvec_to_matrix((inverse @ vee(H - H.mT)[..., None]).squeeze(-1))
+    return R.to(M.dtype), -(R @ inverse).to(M.dtype)
+
+
+def _nearest_3x3(M: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest rotations ``R`` of ``(..., 3, 3)``, and ``-Z``: ``R^T Z`` inverts ``tr(H) I - H``."""
+    flat = M if M.dim() == 3 else M.reshape(-1, 3, 3)
+    R, minus_Z, accepted = closed_form.nearest(_at_least_single(flat))
+    if not accepted.all():
+        rejected = ~accepted
+        R[rejected], minus_Z[rejected] = _by_svd(flat[rejected])
+    if M.dim() == 3 and R.dtype == M.dtype:
+        return R, minus_Z
+    return R.reshape(M.shape).to(M.dtype), minus_Z.reshape(M.shape).to(M.dtype)
+
+
+def _differential_3x3(change: Tensor, M: Tensor, R: Tensor, minus_Z: Tensor) -> Tensor:
+    """:func:`_polar_differential` without a record for further derivatives."""
+    if M.dim() == 3 and M.dtype.itemsize >= 4:
+        return closed_form.differential(change, R, minus_Z)
+    flat = (_at_least_single(x).reshape(-1, 3, 3) for x in (change, R, minus_Z))
+    return closed_form.differential(*flat).reshape(M.shape).to(M.dtype)
 
 
 @full_precision
-def _polar_differential(change: Tensor, M: Tensor, R: Tensor, V: Tensor, s: Tensor) -> Tensor:
+def _polar_differential(change: Tensor, M: Tensor, R: Tensor, *inverse: Tensor) -> Tensor:
     """``dR`` for ``change = dM``, and the gradient at ``M`` for ``change`` = gradient at ``R``."""
     H, turned = R.mT @ M, R.mT @ change
-    return R @ _SkewSolve.apply((H + H.mT) / 2, turned - turned.mT, V, s)
+    if len(inverse) == 1:
+        inverse = (-R.mT @ inverse[0],)
+    return R @ _SkewSolve.apply((H + H.mT) / 2, turned - turned.mT, *inverse)
 
 
 class _NearestRotation(Function):
@@ -104,31 +168,48 @@ class _NearestRotation(Function):
     The map is its own adjoint, so backward and jvp are the same formula.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(M):
+        if M.shape[-1] == 3 and M.device.type in ("cpu", "cuda"):
+            return _nearest_3x3(M)
         U, s, V = signed_svd(M)
         return U @ V.mT, V, s
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        R, V, s = output
-        ctx.mark_non_differentiable(V, s)
-        ctx.save_for_backward(*inputs, R, V, s)
-        ctx.save_for_forward(*inputs, R, V, s)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs, *output)
+        ctx.save_for_forward(*inputs, *output)
 
     @staticmethod
     def _differential(ctx, change):
-        return _polar_differential(change, *ctx.saved_tensors)
+        M, R, *inverse = ctx.saved_tensors
+        fast = len(inverse) == 1 and not torch.is_grad_enabled() and has_memory(change)
+        return (_differential_3x3 if fast else _polar_differential)(change, M, R, *inverse)
 
     @staticmethod
-    def backward(ctx, grad, _grad_V, _grad_s):
+    def backward(ctx, grad, *_):
         return _NearestRotation._differential(ctx, grad)
 
     @staticmethod
     def jvp(ctx, dM):
-        return _NearestRotation._differential(ctx, dM), None, None
+        dR = _NearestRotation._differential(ctx, dM)
+        return dR, *(None for _ in ctx.saved_tensors[2:])
+
+    @staticmethod
+    def vmap(info, in_dims, M):
+        out = _NearestRotation.apply(M.movedim(in_dims[0], 0))
+        return out, tuple(0 for _ in out)
+
+
+# PyTorch reads the signature at every call, a twentieth of the time that one matrix takes.
+_NearestRotation.forward.__signature__ = inspect.signature(_NearestRotation.forward)
+
+
+@torch.compiler.disable
+def _not_compiled(M: Tensor) -> tuple[Tensor, ...]:
+    """The kernel writes into memory that it keeps, which a compiler cannot follow."""
+    return _NearestRotation.apply(M)
 
 
 @full_precision
@@ -171,6 +252,8 @@ def svd_orthogonalize(M: Tensor) -> Tensor:
     chapter 6, derivative in chapter 8, equation (8.7).
     """
     require_square("svd_orthogonalize", M)
+    if torch.compiler.is_compiling():
+        return _not_compiled(M)[0]
     return _NearestRotation.apply(M)[0]
 
 
@@ -419,7 +502,7 @@ def rot10d_to_matrix(x: Tensor) -> Tensor:
     """
     require("rot10d_to_matrix", x, 10)
     place = torch.tensor([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]], device=x.device)
-    working = x.float() if x.dtype.itemsize < 4 else x  # LAPACK has no half precision
+    working = _at_least_single(x)
     # A positive factor changes nothing; a constant one keeps the squares from overflowing.
     scale = working.detach().abs().amax(-1, keepdim=True)
     A = (working / torch.where(scale > 0, scale, 1))[..., place.flatten()].unflatten(-1, (4, 4))

@@ -13,7 +13,7 @@ from torch.autograd import Function
 
 from rotlib._input import require_square
 from rotlib._numerics import full_precision
-from rotlib.orthogonalize import signed_svd
+from rotlib.orthogonalize import signed_svd, svd_orthogonalize
 
 
 @full_precision
@@ -39,7 +39,8 @@ def svd_orthogonalize_autograd(M: Tensor) -> Tensor:
     """
     require_square("svd_orthogonalize_autograd", M)
     U, _, V = signed_svd(M)
-    return U @ V.mT
+    R = U @ V.mT
+    return svd_orthogonalize(M.detach()) + (R - R.detach())
 
 
 class _Stabilized(Function):
@@ -49,8 +50,7 @@ class _Stabilized(Function):
 
     @staticmethod
     def forward(M, gains_of):
-        U, s, V = signed_svd(M)
-        return U @ V.mT, U, s, V
+        return svd_orthogonalize(M), *signed_svd(M)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

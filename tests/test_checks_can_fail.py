@@ -27,7 +27,56 @@ class Mutation(NamedTuple):
 
 MUTATIONS = {
     "transposed nearest rotation": Mutation(
-        "orthogonalize", "return U @ V.mT, V, s", "return V @ U.mT, V, s", "orthogonalize", "nearer"
+        "closed_form",
+        "R.copy_(room.out)",
+        "R.copy_(room.out.transpose(0, 1))",
+        "orthogonalize",
+        "nearer",
+    ),
+    "third row the other way round": Mutation(
+        "closed_form",
+        "self.R.shifts(0, 1), self.R.shifts(1, 1)",
+        "self.R.shifts(1, 1), self.R.shifts(0, 1)",
+        "orthogonalize",
+        "special_orthogonal",
+    ),
+    "determinant without its sign": Mutation(
+        "closed_form",
+        "torch.addcdiv(x, d, t, value=-2, out=b)",
+        "torch.addcdiv(x, d.abs(), t, value=-2, out=b)",
+        "closed_form",
+        "within_ten_times",
+    ),
+    "gradient of the wrong sign": Mutation(
+        "closed_form",
+        "_cross(*room.R_and_G, room.out)",
+        "_cross(*room.R_and_G[::-1], room.out)",
+        "orthogonalize",
+        "tangent_part",
+    ),
+    "gradient not scaled back": Mutation(
+        "closed_form",
+        "torch.div(room.scale, minus_D, out=room.a)",
+        "torch.reciprocal(minus_D, out=room.a)",
+        "orthogonalize",
+        "inverse_to_its_size",
+    ),
+    "no second pass in double precision": Mutation(
+        "closed_form",
+        "        _inner(room.R.own, room.scaled, room, room.t)\n",
+        "",
+        "closed_form",
+        "within_ten_times",
+    ),
+    "the formula is always trusted": Mutation(
+        "closed_form",
+        "-SMALLEST, out=accepted",
+        "torch.inf, out=accepted",
+        "closed_form",
+        "trusted",
+    ),
+    "all threads work in one room": Mutation(
+        "closed_form", "class _Rooms(threading.local)", "class _Rooms", "closed_form", "threads"
     ),
     "determinant dropped": Mutation(
         "orthogonalize",
@@ -41,7 +90,7 @@ MUTATIONS = {
         "s[..., :, None] + s[..., None, :]",
         "s[..., :, None] - s[..., None, :]",
         "orthogonalize",
-        "tangent_part",
+        "any_dimension_is_that",
     ),
     "unsigned s3": Mutation(
         "orthogonalize",

@@ -168,10 +168,9 @@ def rpmg_train(M: Tensor, step: float = 0.5, regularizer: float = 0.01) -> Tenso
 class _Dissected(Function):
     @staticmethod
     def forward(ctx, M, direction, size):
-        U, s, V = signed_svd(M)
-        ctx.save_for_backward(U, s, V)
+        ctx.save_for_backward(*signed_svd(M))
         ctx.direction, ctx.size = direction, size
-        return U @ V.mT
+        return svd_orthogonalize(M)
 
     @staticmethod
     @once_differentiable
