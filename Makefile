@@ -90,7 +90,7 @@ sweep: venv
 bench: export OMP_NUM_THREADS = 2
 bench: venv
 	mkdir -p .benchmarks
-	$(BIN)/pytest benchmarks/bench_orthogonalize.py -p no:xdist -q --benchmark-disable-gc \
+	$(BIN)/pytest benchmarks/bench_orthogonalize.py -p no:xdist -q -W ignore --benchmark-disable-gc \
 		--benchmark-json .benchmarks/run.json --benchmark-columns min,median --benchmark-sort name
 	$(BIN)/python benchmarks/tables.py .benchmarks/run.json
 

@@ -123,4 +123,4 @@ def test_training_step(benchmark, network, batch, name):
         optimizer.step()
 
     labels = {"batch": batch, "dtype": "float32", "direction": f"training step, {network}"}
-    measure(benchmark, step, method=name, threads=1, **labels)
+    measure(benchmark, step, method=name, threads=1, seconds=3, **labels)

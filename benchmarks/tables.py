@@ -48,16 +48,18 @@ def accuracy() -> pd.DataFrame:
             M = M.to(dtype)
             G = torch.randn(ITEMS, 3, 3, generator=generator, dtype=dtype)
             answers = [exact(m, g) for m, g in zip(M, G, strict=True)]
-            unit = torch.finfo(dtype).eps * torch.tensor([a[2] for a in answers])
-            gain = 2 / torch.tensor([a[3] for a in answers], dtype=torch.float64)
+            values, gradients, conditioning, gaps = zip(*answers, strict=True)
+            truth = torch.stack(values), torch.stack(gradients)
+            unit = torch.finfo(dtype).eps * torch.tensor(conditioning)
+            gain = 2 / torch.tensor(gaps, dtype=torch.float64)
             gain *= torch.linalg.matrix_norm(G.double())
             for method in ("rotlib", "SVD + autograd", "SVD + closed form", "RoMa"):
                 x = M.clone().requires_grad_()
                 R = METHODS[method](x)
                 (ours,) = torch.autograd.grad(R, x, G)
                 value, gradient = (
-                    torch.linalg.matrix_norm(found.detach().double() - torch.stack(expected))
-                    for found, expected in zip((R, ours), list(zip(*answers))[:2], strict=True)
+                    torch.linalg.matrix_norm(found.detach().double() - expected)
+                    for found, expected in zip((R, ours), truth, strict=True)
                 )
                 errors = {"value": value / unit, "gradient": gradient / gain / unit}
                 rows.append(

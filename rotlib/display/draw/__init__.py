@@ -40,6 +40,7 @@ from rotlib.display.draw.poses import (
     two_poses,
     valleys,
 )
+from rotlib.display.draw.speed import speeds, step_times
 
 __all__ = [
     "angles_along",
@@ -71,7 +72,9 @@ __all__ = [
     "risk_against_coverage",
     "skeletons",
     "spectra_at",
+    "speeds",
     "stabilised_map",
+    "step_times",
     "three_planes",
     "training_curves",
     "triangle",
