@@ -14,7 +14,6 @@ import torch
 from hard_cases import exact, hard_cases
 from methods import METHODS
 
-import rotlib  # noqa: F401  (the version below)
 from rotlib.experiments.table import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -35,7 +34,7 @@ def speed(run: dict) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(KEYS)
 
 
-def accuracy() -> pd.DataFrame:
+def accuracy(items: int = ITEMS) -> pd.DataFrame:
     """Largest error of each class in units of eps s1 / (s2 + s3), against fifty digits.
 
     ``value`` is the Frobenius norm of the error of R; ``gradient`` that of the gradient's, divided
@@ -44,9 +43,9 @@ def accuracy() -> pd.DataFrame:
     rows = []
     for dtype in (torch.float32, torch.float64):
         generator = torch.Generator().manual_seed(20)
-        for case, M in hard_cases(ITEMS, generator).items():
+        for case, M in hard_cases(items, generator).items():
             M = M.to(dtype)
-            G = torch.randn(ITEMS, 3, 3, generator=generator, dtype=dtype)
+            G = torch.randn(items, 3, 3, generator=generator, dtype=dtype)
             answers = [exact(m, g) for m, g in zip(M, G, strict=True)]
             values, gradients, conditioning, gaps = zip(*answers, strict=True)
             truth = torch.stack(values), torch.stack(gradients)

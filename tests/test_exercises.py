@@ -52,6 +52,11 @@ WRONG = {
     "ex-17-code": ("half of the angle", "turns.norm(dim=1)", "(turns.norm(dim=1) / 2)"),
     "ex-18-code": ("the raw output alone", "(M + svd_orthogonalize(M)) / 2", "M"),
     "ex-19-code": ("columns divided in the place of rows", "sigma[:, None] ** 2))", "sigma**2))"),
+    "ex-20-code": (
+        "the matrix H in the place of tI - H",
+        "torch.linalg.solve(A, b)",
+        "torch.linalg.solve(H, b)",
+    ),
 }
 
 

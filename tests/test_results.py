@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from bench_orthogonalize import BATCHES
+from methods import METHODS
+from tables import accuracy
 
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
 from rotlib.experiments.heads import find_head
@@ -11,7 +15,8 @@ from rotlib.experiments.tasks import find_task
 from rotlib.experiments.training import train
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-TABLES = sorted(RESULTS.glob("*.csv"))
+MEASURED = {"speed", "accuracy"}  # by make bench; all others by make sweep
+TABLES = sorted(path for path in RESULTS.glob("*.csv") if path.stem not in MEASURED)
 SEEDS = 8
 
 
@@ -61,3 +66,36 @@ def test_a_slice_comes_out_again(file, head, rate):
     again = train(file, head, SEEDS, steps=500, learning_rate=rate).errors().mean(1)
     expected = table.sort_values("seed")["mean_deg"].to_numpy()
     assert abs(again.numpy().mean() - expected.mean()) < (1 if head == "9d-raw" else 8)
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_a_measured_table_says_how_it_was_made(name):
+    made = provenance(RESULTS / f"{name}.csv")
+    assert made["command"] == "make bench"
+    assert made.keys() >= {"date", "torch", "roma", "numpy", "python", "machine", "device"}
+
+
+def test_the_speeds_are_whole():
+    """Every batch size with every method, in one run; nothing is said here about which is fast."""
+    table = pd.read_csv(RESULTS / "speed.csv")
+    assert not table.duplicated(
+        ["device", "threads", "direction", "dtype", "batch", "method"]
+    ).any()
+    assert (table["best_ns"] > 0).all() and (table["best_ns"] <= table["median_ns"]).all()
+    eager = table[(table["threads"] == 1) & table["method"].isin(METHODS)]
+    for direction in ("forward", "forward + backward"):
+        for dtype in ("float32", "float64"):
+            rows = eager[(eager["direction"] == direction) & (eager["dtype"] == dtype)]
+            assert set(rows.groupby("batch").size()) == {len(METHODS)}
+            assert set(rows["batch"]) == set(BATCHES)
+
+
+def test_the_accuracies_come_out_again():
+    """A smaller sample of the same classes: no error of ours is much above the stored ones."""
+    table = pd.read_csv(RESULTS / "accuracy.csv")
+    ours = table[table["method"] == "rotlib"].groupby("dtype")[["value", "gradient"]].max()
+    assert (ours <= 10).all(axis=None)
+    again = accuracy(items=5)
+    again = again[again["method"] == "rotlib"].groupby("dtype")[["value", "gradient"]].max()
+    assert (again <= 1.5 * ours).all(axis=None)
+    assert (again > 0.1 * ours).all(axis=None)
