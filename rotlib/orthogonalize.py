@@ -206,12 +206,6 @@ class _NearestRotation(Function):
 _NearestRotation.forward.__signature__ = inspect.signature(_NearestRotation.forward)
 
 
-@torch.compiler.disable
-def _not_compiled(M: Tensor) -> tuple[Tensor, ...]:
-    """The kernel writes into memory that it keeps, which a compiler cannot follow."""
-    return _NearestRotation.apply(M)
-
-
 @full_precision
 def svd_orthogonalize(M: Tensor) -> Tensor:
     r"""Nearest special-orthogonal matrix in the Frobenius norm.
@@ -257,7 +251,8 @@ def svd_orthogonalize(M: Tensor) -> Tensor:
     """
     require_square("svd_orthogonalize", M)
     if torch.compiler.is_compiling():
-        return _not_compiled(M)[0]
+        # The kernel writes into memory that it keeps, which a compiler cannot follow.
+        return torch.compiler.disable(_NearestRotation.apply)(M)[0]
     return _NearestRotation.apply(M)[0]
 
 

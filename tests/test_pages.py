@@ -13,8 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import repository
+import torch
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
+
+from rotlib import svd_orthogonalize
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
@@ -242,6 +245,33 @@ def test_launch_buttons_lead_to_this_repository_or_are_absent(name):
     else:
         owner_and_name = urlsplit(url).path.strip("/")
         assert any(owner_and_name in unquote(link["href"]) for link in binder)
+
+
+def test_the_figure_of_the_first_page_computes_what_rotlib_does(visit):
+    """Its three gradients, in the plane, against autograd; and it moves by key and by finger."""
+    page = visit("book/preface.html")
+    generator = torch.Generator().manual_seed(0)
+    for M in torch.randn(20, 2, 2, generator=generator, dtype=torch.float64):
+        M, goal = M.requires_grad_(), torch.tensor(0.3, dtype=torch.float64)
+        T = torch.stack([goal.cos(), -goal.sin(), goal.sin(), goal.cos()]).view(2, 2)
+        first = torch.nn.functional.normalize(M[:, 0], dim=0)
+        gram = torch.stack([first, torch.stack([-first[1], first[0]])], 1)
+        for name, R in {"svd": svd_orthogonalize(M), "gram": gram, "direct": M}.items():
+            (expected,) = torch.autograd.grad((R - T).square().sum() / 2, M, retain_graph=True)
+            call = f"threeGradients.methods.{name}({M.flatten().tolist()}, 0.3).gradient"
+            assert page.evaluate(call) == pytest.approx(expected.flatten().tolist(), abs=1e-9)
+    lengths = ".three-gradients .panels output"
+    before = page.locator(lengths).all_inner_texts()
+    page.focus(".three-gradients input")
+    page.keyboard.press("ArrowLeft")
+    after = page.locator(lengths).all_inner_texts()
+    assert before[0] != after[0] and before[2] != after[2]
+    handle = page.locator(".three-gradients circle:not(.unit)").first.bounding_box()
+    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(handle["x"] + 30, handle["y"] - 20)
+    page.mouse.up()
+    assert page.locator(lengths).all_inner_texts() != after
 
 
 def test_site_is_small():
