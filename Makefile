@@ -4,7 +4,7 @@
 #   make book STRICT=1    rebuild everything, every warning an error
 #   make test             all tests, then every chapter re-executed against its stored outputs
 #   make notebooks        re-execute the chapters in place
-#   make sweep            the long experiments of Part III into results/ (about two hours on 2 free cores);
+#   make sweep            the long experiments of Part III into results/ (just under three hours on 2 cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
 #   make bench           speed and accuracy of the projections into results/ (about 8 minutes)
 #   make assignments      check the assignments and pack what students get; SEED=3: another variant
@@ -37,6 +37,7 @@ test: book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 chapters
 
+notebooks: export OMP_NUM_THREADS = 1
 notebooks: venv
 	$(BIN)/python book/execute_notebooks.py
 

@@ -798,7 +798,7 @@ def projection_in_a_step():
     "{cite:t}`levinson2020analysis`, as reported",
     chapter="18_the_verdict",
     verdict="depends",
-    note="Better at short budgets. The lead melts with training on every task, and on the two that "
+    note="Better at short budgets. From 2,000 steps on the lead melts on every task, and on the two that "
     "were trained longest the ranking turns between 8,000 and 32,000 steps. Wrong where there is "
     "no rotation label (chapter 16). With SVD's gains set to 1 the projection in the loop need not "
     "choose (chapter 14).",

@@ -185,7 +185,9 @@ def failures(text, name="page"):
     return "".join(report)
 
 
-@pytest.mark.parametrize("page", ["preface.md", "conventions.md", "cheatsheet.md", "how_to_use.md", "recipes.md"])
+@pytest.mark.parametrize(
+    "page", ["preface.md", "conventions.md", "cheatsheet.md", "how_to_use.md", "recipes.md"]
+)
 def test_examples_on_the_page_print_what_it_shows(page):
     path = BOOK / page
     if not path.exists():

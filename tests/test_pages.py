@@ -4,7 +4,9 @@ Needs ``make book`` and a Chromium or Chrome on the machine. Without them the te
 with ``REQUIRE_BROWSER=1`` they fail instead.
 """
 
+import gzip
 import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -33,6 +35,7 @@ PAGES = sorted(
     if path.suffix == ".html"
 )
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+AXE = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 RAW_TEX = re.compile(r"\\\(|\\\[|\$\S[^$\n]*\$|\\(?:frac|begin|mathrm|kappa|lVert)\b")
 
 
@@ -66,7 +69,8 @@ def visit(browser):
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
-        page.requests_out, page.errors = [], []
+        page.requests_out, page.errors, page.files = [], [], set()
+        page.on("request", lambda request: page.files.add(request.url))
 
         def refuse(route):
             page.requests_out.append(route.request.url)
@@ -75,7 +79,8 @@ def visit(browser):
         page.route(re.compile("^(?!file:|data:|blob:)"), refuse)
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
-        page.goto((SITE / name).as_uri())
+        path, _, query = name.partition("?")
+        page.goto((SITE / path).as_uri() + (f"?{query}" if query else ""))
         # A page without an equation does not load MathJax.
         page.wait_for_function("!window.MathJax || MathJax.startup?.promise")
         page.evaluate("window.MathJax && MathJax.startup.promise.then(() => null)")
@@ -279,3 +284,58 @@ def test_site_is_small():
         without_browser("there is no built book: run `make book` first")
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
     assert size < 18_000_000, f"{size / 1e6:.1f} MB"
+
+
+def transferred(page):
+    """Bytes of the page and of all that it asked for, text packed as servers do."""
+    total = 0
+    for url in (url for url in page.files if url.startswith("file:")):
+        path = Path(unquote(urlsplit(url).path))
+        packed = path.suffix in (".html", ".js", ".css", ".svg")
+        total += len(gzip.compress(path.read_bytes())) if packed else path.stat().st_size
+    return total
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_light(visit, name):
+    page = visit(name)
+    page.wait_for_load_state("networkidle")
+    assert transferred(page) < (1_000_000 if name == "book/preface.html" else 2_500_000)
+
+
+@pytest.mark.parametrize("name", [*PAGES, "404.html"])
+def test_page_has_no_serious_barrier(visit, name):
+    """By axe-core: everything on a light page, the contrasts on a dark one."""
+    page = visit(name)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    rules = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']}"
+    contrast = "{runOnly: {type: 'rule', values: ['color-contrast']}}"
+    for theme, options in (("light", rules), ("dark", contrast)):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        found = page.evaluate(f"axe.run(document, {options}).then(found => found.violations)")
+        barriers = [
+            (theme, violation["id"], violation["nodes"][0]["html"][:120])
+            for violation in found
+            if violation["impact"] in ("serious", "critical")
+        ]
+        assert barriers == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_says_what_it_is(name):
+    page = soup(name)
+    assert page.title.text.endswith("Learning 3D Rotations")
+    said = page.find("meta", attrs={"name": "description"})["content"]
+    assert 30 < len(said) <= 260
+    assert page.find("meta", property="og:title")["content"] in page.find("h1").text
+    assert page.find("link", rel="icon")
+    assert len(page.select(".bd-article h1")) == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["Procrustes", "Kabsch", "Wahba", "gimbal lock", "6D", "polar factor", "Rodrigues"]
+)
+def test_the_search_finds_the_words_of_the_field(visit, words):
+    page = visit(f"search.html?q={words.replace(' ', '+')}")
+    page.wait_for_selector("#search-results li")
+    assert page.locator("#search-results li a[href*='chapters/']").count() > 0
