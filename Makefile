@@ -2,6 +2,7 @@
 #
 #   make book             build the HTML from the stored outputs
 #   make book STRICT=1    rebuild everything, every warning an error
+#   make pdf              the book as one PDF, _build/learning-3d-rotations.pdf (needs Chromium)
 #   make test             all tests, then every chapter re-executed against its stored outputs
 #   make notebooks        re-execute the chapters in place
 #   make sweep            the long experiments of Part III into results/ (just under three hours on 2 cores);
@@ -24,11 +25,15 @@ TORCH := $(shell grep "^torch" requirements.txt)
 TORCH_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 STRICT_FLAGS := $(if $(STRICT),-W -n --keep-going --all)
 
-.PHONY: book test notebooks sweep bench assignments grade claims lint clean venv
+.PHONY: book pdf test notebooks sweep bench assignments grade claims lint clean venv
 
 book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
 	@echo "The book: open _build/html/index.html"
+
+pdf: venv
+	$(BIN)/jupyter-book build --builder singlehtml .
+	$(BIN)/python book/print_pdf.py _build/singlehtml/book/preface.html _build/learning-3d-rotations.pdf
 
 # Two workers of one thread each: small tensors gain nothing from more, and lose to each other.
 test: export OMP_NUM_THREADS = 1

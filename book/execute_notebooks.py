@@ -1,8 +1,12 @@
 """Execute the chapters in place so that doing it twice gives the same bytes.
 
 Run as ``python book/execute_notebooks.py [chapters/NN_name.ipynb ...]``; without arguments, all.
+How long each took, and how much memory, goes into ``book/execution.json``.
 """
 
+import json
+import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
+STATUS = Path(__file__).resolve().parent / "execution.json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # The same for every machine: no minor version of Python, no name of somebody's environment.
 METADATA = {
@@ -32,10 +37,20 @@ def normalise(notebook):
     return notebook
 
 
+def peak_megabytes(pid):
+    """Most memory that a process has held so far; ``None`` where the system does not say."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) // 1000
+
+
 def execute(path):
     """Execute one notebook from a fresh kernel and write it back, if no cell fails."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
+    peaks = []
+    client = NotebookClient(
         notebook,
         kernel_name="python3",
         timeout=600,
@@ -43,14 +58,26 @@ def execute(path):
         store_widget_state=False,
         coalesce_streams=True,  # how prints are cut into messages depends on the machine's load
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+        on_cell_executed=lambda **_: peaks.append(peak_megabytes(client.km.provisioner.pid)),
+    )
+    start = time.perf_counter()
+    client.execute()
+    seconds = time.perf_counter() - start
     normalise(notebook)
     nbformat.validate(notebook)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "megabytes": peaks[-1] if peaks else None,
+        "python": platform.python_version(),
+        "seconds": round(seconds, 1),
+    }
 
 
 if __name__ == "__main__":
+    status = json.loads(STATUS.read_text(encoding="utf-8")) if STATUS.exists() else {}
     for path in [Path(name) for name in sys.argv[1:]] or sorted(CHAPTERS.glob("*.ipynb")):
-        start = time.perf_counter()
-        execute(path)
-        print(f"{path.name}: {time.perf_counter() - start:.0f} s")
+        status[path.stem] = execute(path)
+        print(f"{path.name}: {status[path.stem]['seconds']:.0f} s")
+    status = {path.stem: status[path.stem] for path in sorted(CHAPTERS.glob("*.ipynb"))}
+    STATUS.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")

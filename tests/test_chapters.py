@@ -5,6 +5,7 @@ rule and expects its check to notice: a check that cannot fail checks nothing.
 """
 
 import copy
+import json
 import re
 from pathlib import Path
 from statistics import median
@@ -260,3 +261,11 @@ def test_every_check_can_fail(check, damage):
 
 def test_no_check_is_left_untried():
     assert {check for check, _ in BREAKAGES} == set(CHECKS)
+
+
+def test_every_chapter_says_what_it_takes_and_fits_into_binder():
+    status = json.loads((CHAPTERS[0].parents[1] / "book" / "execution.json").read_text())
+    assert list(status) == [path.stem for path in CHAPTERS]
+    for name, run in status.items():
+        assert 0 < run["seconds"] < 120, name
+        assert run["megabytes"] is None or 100 < run["megabytes"] < 2000, name

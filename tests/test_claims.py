@@ -604,7 +604,8 @@ def length_and_not_direction():
     chapter="14_rotation_from_points",
     verdict="depends",
     note="At 8,000 and 32,000 steps on Wahba and points. On pictures it is level with direct "
-    "regression at 8,000, and ahead of SVD. In the first 500 steps direct regression is ahead.",
+    "regression at 8,000, and ahead of SVD. Early, direct regression is ahead: to 500 steps, on "
+    "pictures to 2,000.",
 )
 def even_gains_win():
     words = []
@@ -750,12 +751,12 @@ def weighted_columns():
 
 
 @row(
-    "The nearest rotation and its gradient need no SVD, at no loss of accuracy.",
+    "The nearest rotation and its gradient need no SVD, at no loss of accuracy against one.",
     source=HERE,
     chapter="20_fast_orthogonalization",
     verdict="holds",
     note="Where $(s_1+s_2)(s_1+s_3)(s_2+s_3)$ is below $10^{-4}$, for squares that sum to 3, the "
-    "formula has no digits left, and an SVD answers.",
+    "formula is not trusted, and an SVD answers.",
 )
 def no_svd_needed():
     table = pd.read_csv(RESULTS / "accuracy.csv")
@@ -774,21 +775,30 @@ def no_svd_needed():
     source=REPORTED,
     chapter="20_fast_orthogonalization",
     verdict="depends",
-    note="Where the network reads points or pixels. On a small network with large batches an SVD "
-    "is most of a step, the closed form a small part.",
+    note="On one CPU thread. True of a network that reads points, with long batches. On a small "
+    "network SVD is most of a step, a closed form half of one at 32 items and little at 2,048.",
 )
 def projection_in_a_step():
     table = pd.read_csv(RESULTS / "speed.csv")
+    table = table[(table["threads"] == 1) & (table["device"] == "cpu")]
     words = []
-    for network in ("MLP", "PointNet"):
-        rows = table[(table["direction"] == f"training step, {network}") & (table["batch"] == 2048)]
+    for batch in (32, 2048):
+        rows = table[(table["direction"] == "training step, MLP") & (table["batch"] == batch)]
         took = rows.set_index("method")["best_ns"]
         svd, ours = (
             1 - took["no projection"] / took[name] for name in ("SVD + autograd", "rotlib")
         )
-        assert ours < svd and (svd > 0.4) == (network == "MLP")
-        words.append(f"{network}: {max(svd, 0):.0%} by SVD, {max(ours, 0):.0%} by the closed form")
-    return "no share of a step", "; ".join(words) + " (2,048 items)"
+        assert svd > ours and svd > 0.5
+        words.append(f"MLP, {batch:,} items: {svd:.0%} by SVD, {ours:.0%} by closed form")
+    # Differences of the larger network's steps are noise: take the projection's own time.
+    both = table[(table["direction"] == "forward + backward") & (table["dtype"] == "float32")]
+    own = both[both["batch"] == 4096].set_index("method")["best_ns"]
+    rows = table[(table["direction"] == "training step, PointNet") & (table["batch"] == 2048)]
+    took = rows.set_index("method")["best_ns"]
+    svd, ours = (own[name] / took[name] for name in ("SVD + autograd", "rotlib"))
+    assert ours < svd < 0.1
+    words.append(f"PointNet, 2,048 items: {svd:.0%} and {ours:.1%}")
+    return "no share of a step", "; ".join(words)
 
 
 @row(
@@ -798,10 +808,10 @@ def projection_in_a_step():
     "{cite:t}`levinson2020analysis`, as reported",
     chapter="18_the_verdict",
     verdict="depends",
-    note="Better at short budgets. From 2,000 steps on the lead melts on every task, and on the two that "
-    "were trained longest the ranking turns between 8,000 and 32,000 steps. Wrong where there is "
-    "no rotation label (chapter 16). With SVD's gains set to 1 the projection in the loop need not "
-    "choose (chapter 14).",
+    note="Better at short budgets. From 2,000 steps on the lead melts on every task, and on the "
+    "two that were trained longest the ranking turns between 8,000 and 32,000 steps. Wrong where "
+    "there is no rotation label (chapter 16). With SVD's gains set to 1 the projection in the "
+    "loop need not choose (chapter 14).",
 )
 def raw_training_wins():
     words = []

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,16 @@ def test_every_requirement_is_pinned():
 
 def test_binder_runs_its_last_step():
     assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
+
+
+def test_the_ground_floor_needs_torch_and_numpy_only():
+    """Whoever imports rotlib waits for nothing else: not for pandas, nor for PyTorch's compiler."""
+    code = (
+        "import sys, torch; before = set(sys.modules); import rotlib; "
+        "print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    fresh = {name.split(".")[0] for name in done.stdout.split()}
+    assert "rotlib" in fresh
+    assert not fresh & {"pandas", "matplotlib", "IPython", "scipy", "joblib", "tqdm", "ipywidgets"}
+    assert "torch._dynamo" not in done.stdout.split()

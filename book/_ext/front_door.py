@@ -16,8 +16,8 @@ from docutils import nodes
 QUESTION = re.compile(r"^The question\.\s*")
 LENGTH = 200
 LOST = """<h1>This page is not here</h1>
-<p>It may have moved. The <a href="{home}">first page</a> has the way in, and the list on the left
-all chapters. The search finds words of the field, such as <em>Procrustes</em> or <em>6D</em>.</p>"""
+<p>It may have moved. The <a href="{home}">first page</a> has the way in, and the list on the
+left all chapters. The search finds words such as <em>Procrustes</em> or <em>6D</em>.</p>"""
 
 
 def site_url(folder, environment=os.environ):

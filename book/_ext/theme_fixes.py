@@ -27,7 +27,7 @@ def drop_repeated_scripts(app, pagename, templatename, context, doctree):
 
 
 def mend_pages(app, exception):
-    # Source maps, translations and the icon script of the theme: 6 MB that no reader's browser asks for.
+    # Source maps, translations and an icon script: 6 MB that no reader's browser needs.
     if exception or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
