@@ -339,3 +339,21 @@ def test_the_search_finds_the_words_of_the_field(visit, words):
     page = visit(f"search.html?q={words.replace(' ', '+')}")
     page.wait_for_selector("#search-results li")
     assert page.locator("#search-results li a[href*='chapters/']").count() > 0
+
+
+@pytest.mark.parametrize("name", ["book/recipes.html", "book/preface.html"])
+def test_what_is_copied_runs(visit, name):
+    """The copy button leaves out the prompts of a session, and what it printed."""
+    page = visit(name)
+    page.evaluate(
+        "window.copied = []; document.addEventListener('copy', () => "
+        "window.copied.push(document.activeElement.value))"
+    )
+    for button in page.locator("div.highlight-python button.copybtn").all():
+        button.click(force=True)
+    copied = page.evaluate("window.copied")
+    sessions = [text for text in copied if "import torch" in text or "torch." in text]
+    assert sessions
+    for text in sessions:
+        assert ">>>" not in text and "..." not in text.split()
+        compile(text, name, "exec")
