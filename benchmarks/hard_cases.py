@@ -25,11 +25,14 @@ def singular_values() -> dict[str, tuple[float, float, float]]:
         "two largest equal, det < 0": (1.0, 1.0, -0.3),
         "two smallest equal": (1.0, 0.3, 0.3),
         "nearly minus a rotation": (1.0, 1.0, -0.999),
+        "1 % from minus a rotation": (1.0, 1.0, -0.99),
+        "not far from minus a rotation": (1.0, 0.97, -0.94),
+        "nearly rank 1, tilted": (1.0, 2.2e-5, -1.8e-6),
     }
 
 
 def hard_cases(items: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Float64 matrices ``(items, 3, 3)`` for each of 24 classes."""
+    """Float64 matrices ``(items, 3, 3)`` for each of 27 classes."""
 
     def turned(s: Tensor) -> Tensor:
         left, right = (random_rotations(items, generator=generator, dtype=DOUBLE) for _ in range(2))

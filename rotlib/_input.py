@@ -2,6 +2,8 @@
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
+from torch.nn import Parameter
 
 
 def require_float(name: str, x: Tensor, expected: str = "") -> None:
@@ -63,10 +65,12 @@ def any_true(condition: Tensor) -> bool:
         return False
 
 
-def has_memory(x: Tensor) -> bool:
-    """Whether ``x`` holds numbers; not so inside ``torch.func`` transforms and while compiling."""
+def is_plain(x: Tensor) -> bool:
+    """Whether ``x`` is a tensor of numbers: no subclass, no trace, nothing inside a transform."""
+    if type(x) is not Tensor and type(x) is not Parameter:
+        return False
     try:
         x.data_ptr()
     except RuntimeError:
         return False
-    return True
+    return unpack_dual(x).tangent is None

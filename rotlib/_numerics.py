@@ -13,7 +13,7 @@ def full_precision(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(f)
     def in_full_precision(x: Tensor, *rest: object, **options: object) -> Tensor:
         device = x.device.type if isinstance(x, Tensor) else "cpu"
-        if not torch.is_autocast_enabled(device):
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
             return f(x, *rest, **options)
         with torch.autocast(device, enabled=False):
             return f(x, *rest, **options)

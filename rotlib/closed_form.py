@@ -22,8 +22,10 @@ from torch import Tensor
 
 #: Bytes of a lane: on a CPU few enough for all lanes to stay in the cache.
 LANE_ON_CPU, LANE_ELSEWHERE = 1 << 15, 1 << 20
-#: The formula keeps its digits while D = (s1+s2)(s1+s3)(s2+s3) is at least this.
+#: The formula keeps its digits while D = (s1+s2)(s1+s3)(s2+s3) is at least this ...
 SMALLEST = 1e-4
+#: ... and in double precision five times this, and (s1+s2)(s1+s3) at least that.
+SMALLEST_OF_TWO = 0.5
 
 
 class _Wrapped:
@@ -103,15 +105,17 @@ class _Rooms(threading.local):
     def __init__(self):
         self.kept: dict[tuple, _Room] = {}
 
-    def get(self, like: Tensor) -> _Room:
-        size, dtype = like.shape[-1], like.dtype
-        if like.device.type != "cpu":
-            return _Room(size, dtype, like.device)
-        if (size, dtype) not in self.kept:
-            if len(self.kept) == 6:
+    def take(self, like: Tensor) -> _Room:
+        # Out of the shelf while it is in use: a signal handler that calls in between gets another.
+        key = like.shape[-1], like.dtype
+        room = self.kept.pop(key, None) if like.device.type == "cpu" else None
+        return room or _Room(*key, like.device)
+
+    def give_back(self, room: _Room, like: Tensor) -> None:
+        if like.device.type == "cpu":
+            if len(self.kept) >= 6:
                 self.kept.clear()
-            self.kept[size, dtype] = _Room(size, dtype, like.device)
-        return self.kept[size, dtype]
+            self.kept[like.shape[-1], like.dtype] = room
 
 
 _rooms = _Rooms()
@@ -185,7 +189,7 @@ def _rotate(room: _Room) -> None:
 
 def _nearest_lanes(M: Tensor, R: Tensor, minus_Z: Tensor, accepted: Tensor) -> None:
     """Nearest rotations of the lanes ``M`` into ``R``, and minus (20.8) into ``minus_Z``."""
-    room = _rooms.get(M)
+    room = _rooms.take(M)
     room.scaled.copy_(M)
     _inner(room.scaled, room.scaled, room, room.scale)
     torch.div(room.three, room.scale, out=room.scale)
@@ -197,7 +201,12 @@ def _nearest_lanes(M: Tensor, R: Tensor, minus_Z: Tensor, accepted: Tensor) -> N
     _dot(room.first_row, room.first_of_C, room.d)
     _trace(room)
     minus_D = _minus_denominator(room)
-    torch.lt(minus_D, -SMALLEST, out=accepted)
+    if room.exact:
+        torch.mul(room.b, -SMALLEST_OF_TWO, out=room.b)  # s2 + s3, as _trace left it
+        torch.clamp(room.b, max=-5 * SMALLEST, out=room.b)
+        torch.lt(minus_D, room.b, out=accepted)
+    else:
+        torch.lt(minus_D, -SMALLEST, out=accepted)
     torch.reciprocal(minus_D, out=room.a)
     if room.exact:
         # Where s2 + s3 is small the trace has lost digits. tr(R^T M) has them all, because the
@@ -218,11 +227,12 @@ def _nearest_lanes(M: Tensor, R: Tensor, minus_Z: Tensor, accepted: Tensor) -> N
     if not room.exact:
         room.inverse.copy_(room.a)
     torch.mul(room.Y.own, room.inverse, out=minus_Z)
+    _rooms.give_back(room, M)
 
 
 def _differential_lanes(G: Tensor, R: Tensor, minus_Z: Tensor, out: Tensor) -> None:
     """(20.9): the derivative at ``R`` and ``Z``, applied to the lanes ``G``, into ``out``."""
-    room = _rooms.get(G)
+    room = _rooms.take(G)
     room.G.own.copy_(G)
     room.R.own.copy_(R)
     room.G.wrap()
@@ -235,6 +245,7 @@ def _differential_lanes(G: Tensor, R: Tensor, minus_Z: Tensor, out: Tensor) -> N
         torch.mul(r_k, w_j, out=row)
         torch.addcmul(row, r_j, w_k, value=-1, out=row)
     out.copy_(room.out)
+    _rooms.give_back(room, G)
 
 
 def _in_lanes(*tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
@@ -254,7 +265,7 @@ def nearest(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns:
         ``R`` and ``-Z``, ``(n, 3, 3)``, and a mask ``(n,)``: false where the formula does not hold,
-        since D is below ``SMALLEST`` or not finite.
+        since D is too small or not finite.
     """
     n = len(M)
     R = M.new_empty(n, 3, 3)

@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.autograd import Function
 
 from rotlib import closed_form
-from rotlib._input import has_memory, require, require_square
+from rotlib._input import is_plain, require, require_square
 from rotlib._numerics import dot, full_precision, length, nan_if_not_finite, normalize
-from rotlib.matrix import vee
 from rotlib.quaternion import quaternion_to_matrix
-from rotlib.rotvec import rotvec_to_matrix
 
 
 def _at_least_single(M: Tensor) -> Tensor:
@@ -121,21 +119,31 @@ def solve_skew(B: Tensor, *inverse: Tensor) -> Tensor:
 def _by_svd(M: Tensor) -> tuple[Tensor, Tensor]:
     """What :func:`closed_form.nearest` returns, by SVD, for the few matrices that it rejects.
 
-    One Newton step removes what the SVD has added to the error that the input implies.
+    One Newton step removes what the SVD has added to the error that the input implies, and the
+    sums of singular values are read off the result.
     """
-    U, s, V = signed_svd(M.double())
+    scale = M.double().abs().amax((-2, -1), keepdim=True)
+    scale = torch.where(scale > 0, scale, 1)
+    scaled = M.double() / scale
+    U, s, V = signed_svd(scaled)
     R = U @ V.mT
+    H = R.mT @ scaled
     gains = pair_gains(s)[..., (1, 0, 0), (2, 2, 1)]
-    inverse = (V * gains[..., None, :]) @ V.mT
-    H = R.mT @ M.double()
-    R = R @ rotvec_to_matrix((inverse @ vee(H - H.mT)[..., None]).squeeze(-1))
-    return R.to(M.dtype), -(R @ inverse).to(M.dtype)
+    X = solve_skew(H - H.mT, (V * gains[..., None, :]) @ V.mT)
+    # Cayley's rotation of the step: orthogonal also where the step is large.
+    size = 1 + X.square().sum((-2, -1), keepdim=True) / 8
+    R = R + R @ (X + X @ X / 2) / size
+    H = R.mT @ scaled
+    parts = (V * (H @ V)).sum(-2)  # s1, s2, s3, but for rounding
+    sums = parts.sum(-1, keepdim=True) - parts
+    inverse = (V * torch.where(gains > 0, 1 / sums, 0)[..., None, :]) @ V.mT
+    return R.to(M.dtype), (-(R @ inverse) / scale).to(M.dtype)
 
 
 def _nearest_3x3(M: Tensor) -> tuple[Tensor, Tensor]:
     """Nearest rotations ``R`` of ``(..., 3, 3)``, and ``-Z``: ``R^T Z`` inverts ``tr(H) I - H``."""
-    flat = M if M.dim() == 3 else M.reshape(-1, 3, 3)
-    R, minus_Z, accepted = closed_form.nearest(_at_least_single(flat))
+    flat = _at_least_single(M if M.dim() == 3 else M.reshape(-1, 3, 3))
+    R, minus_Z, accepted = closed_form.nearest(flat)
     if not accepted.all():
         rejected = ~accepted
         R[rejected], minus_Z[rejected] = _by_svd(flat[rejected])
@@ -170,7 +178,7 @@ class _NearestRotation(Function):
 
     @staticmethod
     def forward(M):
-        if M.shape[-1] == 3 and M.device.type in ("cpu", "cuda"):
+        if M.shape[-1] == 3 and M.device.type in ("cpu", "cuda") and is_plain(M):
             return _nearest_3x3(M)
         U, s, V = signed_svd(M)
         return U @ V.mT, V, s
@@ -184,7 +192,8 @@ class _NearestRotation(Function):
     @staticmethod
     def _differential(ctx, change):
         M, R, *inverse = ctx.saved_tensors
-        fast = len(inverse) == 1 and not torch.is_grad_enabled() and has_memory(change)
+        recorded = torch.is_grad_enabled() or not all(map(is_plain, (change, M, R)))
+        fast = len(inverse) == 1 and not recorded
         return (_differential_3x3 if fast else _polar_differential)(change, M, R, *inverse)
 
     @staticmethod
@@ -239,8 +248,8 @@ def svd_orthogonalize(M: Tensor) -> Tensor:
 
     Note:
         For ``n = 3`` no SVD is computed, but for the few matrices near a singular point (chapter
-        20); the result is at least as accurate. Equal matrices at different places of a batch may
-        differ in the last bit. ``torch.compile`` runs this function as it is, between its graphs.
+        20); the result is as accurate. Equal matrices at different places of a batch may differ by
+        rounding. ``torch.compile`` runs this function as it is, between its graphs.
 
         Forward mode over forward mode (``jacfwd`` of ``jacfwd``) is not supported by PyTorch's
         custom functions and gives zeros. Use ``torch.func.hessian``, which is forward over
