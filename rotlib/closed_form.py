@@ -14,7 +14,6 @@ Matrices are worked on in *lanes*: nine long vectors, one for each entry. One ca
 computes one entry of many matrices, into memory that is kept from call to call.
 """
 
-import threading
 from collections.abc import Iterable
 
 import torch
@@ -99,14 +98,14 @@ class _Room:
         ]
 
 
-class _Rooms(threading.local):
-    """The latest rooms of one thread: fresh memory would cost as much as the arithmetic."""
+class _Rooms:
+    """The latest rooms: fresh memory would cost as much as the arithmetic."""
 
     def __init__(self):
         self.kept: dict[tuple, _Room] = {}
 
     def take(self, like: Tensor) -> _Room:
-        # Out of the shelf while it is in use: a signal handler that calls in between gets another.
+        # Off the shelf while in use: a thread or signal handler that comes between gets another.
         key = like.shape[-1], like.dtype
         room = self.kept.pop(key, None) if like.device.type == "cpu" else None
         return room or _Room(*key, like.device)

@@ -75,8 +75,12 @@ MUTATIONS = {
         "closed_form",
         "trusted",
     ),
-    "all threads work in one room": Mutation(
-        "closed_form", "class _Rooms(threading.local)", "class _Rooms", "closed_form", "threads"
+    "a room in use is lent again": Mutation(
+        "closed_form",
+        "self.kept.pop(key, None)",
+        "self.kept.get(key)",
+        "closed_form",
+        "in_the_middle",
     ),
     "determinant dropped": Mutation(
         "orthogonalize",
