@@ -755,8 +755,9 @@ def weighted_columns():
     source=HERE,
     chapter="20_fast_orthogonalization",
     verdict="holds",
-    note="Where $(s_1+s_2)(s_1+s_3)(s_2+s_3)$ is below $10^{-4}$, for squares that sum to 3, and "
-    "in double precision near minus a rotation, the formula is not trusted, and an SVD answers.",
+    note="Where $(s_1+s_2)(s_1+s_3)(s_2+s_3)$ is too small, below $10^{-4}$ for squares that "
+    "sum to 3 in single precision, and in double near minus a rotation, the formula is "
+    "not trusted: an SVD answers.",
 )
 def no_svd_needed():
     table = pd.read_csv(RESULTS / "accuracy.csv")
