@@ -59,7 +59,7 @@ SGD := --optimizers sgd --rates 3e-3,1e-2,3e-2,1e-1
 EVERY := euler,rotvec,quaternion,5d,6d-gs,6d-raw,9d-raw,9d-raw-gs,9d-svd,9d-svd-clamped,9d-svd-taylor,9d-rpmg,9d-fisher,10d,9d-raw-then-svd
 MAIN := 9d-raw,9d-svd,6d-gs,9d-fisher
 BEST := $(MAIN),9d-raw-then-svd
-APART := 9d-even,9d-svd-direction,9d-svd-length
+APART := 9d-even,9d-svd-direction,9d-svd-length,9d-even-scale,9d-svd-pole,9d-svd-clipped
 THREE := 9d-raw,9d-svd,6d-gs
 DOUBT := 9d-raw,9d-svd,9d-fisher
 CHAINS := $(BEST),quaternion,9d-rpmg,9d-raw-penalty,9d-even
@@ -85,7 +85,8 @@ sweep: venv
 	$(SWEEP) --task points --heads $(THREE),9d-even $(SGD) --tune-steps 2000 --steps 2000$(LONGER) --out $(RESULTS)sgd.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
-	$(SWEEP) --task wahba,points --heads 9d-even $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
+	$(SWEEP) --task wahba,points --heads 9d-even,9d-svd-clipped $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
+	$(SWEEP) --task wahba,points --heads 9d-raw,9d-svd --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2 --tune-steps 32000 --steps 32000 --out $(RESULTS)rates.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task images --heads 9d-raw,9d-svd,9d-even $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)images.csv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv

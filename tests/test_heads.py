@@ -82,7 +82,8 @@ every_head = pytest.mark.parametrize("name", ALL)
 def test_the_book_has_these_heads_two_remedies_and_three_ablations():
     assert {name: head.width for name, head in HEADS.items()} == WIDTHS
     assert list(REMEDIES) == ["9d-raw-penalty", "9d-raw-then-svd"]
-    assert set(ABLATIONS) == {"9d-even", "9d-svd-direction", "9d-svd-length"}
+    taken_apart = {"9d-even", "9d-svd-direction", "9d-svd-length", "9d-even-scale", "9d-svd-pole"}
+    assert set(ABLATIONS) == taken_apart | {"9d-svd-clipped"}
 
 
 @every_head
@@ -175,6 +176,8 @@ def test_nine_number_heads_in_the_loop_have_the_gradient_of_their_name(name):
         ("9d-even", ("even", "even")),
         ("9d-svd-direction", ("svd", "even")),
         ("9d-svd-length", ("even", "svd")),
+        ("9d-even-scale", ("even", "scale")),
+        ("9d-svd-pole", ("svd", "pole")),
     ],
 )
 def test_ablations_have_the_parts_of_their_name_and_infer_by_svd(name, parts):
@@ -185,6 +188,17 @@ def test_ablations_have_the_parts_of_their_name_and_infer_by_svd(name, parts):
     assert torch.equal(vjp(head.train, x, G), expected)
     others = [vjp(other.train, x, G) for other in ALL.values() if other.width == 9]
     assert sum(torch.equal(other, expected) for other in others) == 1
+
+
+def test_the_clipped_head_cuts_each_item_to_length_one_and_keeps_its_direction():
+    head, x, G = ABLATIONS["9d-svd-clipped"], gaussian(200, 9), gaussian(200, 3, 3, seed=1)
+    assert head == Head(9, head.train, HEADS["9d-svd"].infer)
+    exact, ours = vjp(HEADS["9d-svd"].train, x, G), vjp(head.train, x, G)
+    before, after = exact.norm(dim=-1), ours.norm(dim=-1)
+    assert (before < 1).any() and (before > 1).any()
+    assert_near(after, before.clamp(max=1), 1e-12)
+    assert_near(ours / after[:, None], exact / before[:, None], 1e-12)
+    assert torch.equal(vjp(head.train, x, 0 * G), 0 * x)
 
 
 def test_the_fisher_head_infers_its_mode():

@@ -303,6 +303,14 @@ def test_page_is_light(visit, name):
     assert transferred(page) < (1_000_000 if name == "book/preface.html" else 2_500_000)
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_text_does_not_wait_for_scripts(name):
+    blocking = [s["src"] for s in soup(name).select("script[src]:not([defer]):not([async])")]
+    assert all("documentation_options" in address for address in blocking), blocking
+    assert len(blocking) <= 1
+    assert not soup(name).select('script[src*="searchindex"]') or name == "search.html"
+
+
 @pytest.mark.parametrize("name", [*PAGES, "404.html"])
 def test_page_has_no_serious_barrier(visit, name):
     """By axe-core: everything on a light page, the contrasts on a dark one."""

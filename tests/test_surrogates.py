@@ -262,7 +262,7 @@ def test_at_the_target_the_regularizer_alone_pulls_towards_the_rotation():
 
 # SVD's gradient taken apart.
 
-SPLITS = [(d, l) for d in ("even", "svd") for l in ("even", "svd")]
+SPLITS = [(d, l) for d in ("even", "svd") for l in ("even", "svd", "scale", "pole")]
 every_split = pytest.mark.parametrize(("direction", "length"), SPLITS)
 
 
@@ -309,6 +309,8 @@ def test_the_direction_of_one_and_the_length_of_the_other(direction, length):
     M, G = gaussian(40, 3, 3), gaussian(40, 3, 3, seed=1)
     by_jacobian = (svd_jacobian(M) @ G.flatten(-2)[..., None]).reshape(40, 3, 3)
     parts = {"even": turn_asked_for(M, G), "svd": by_jacobian}
+    size = norms(M) / 3**0.5
+    parts |= {"scale": parts["even"] / size, "pole": by_jacobian * size}
     ours = vjp(dissected(direction, length), M, G)
     sent, sized = parts[direction], parts[length]
     assert_near(norms(ours) / norms(sized), torch.ones(40, 1, 1), 1e-12)
@@ -326,10 +328,11 @@ def test_nothing_asked_for_is_nothing_sent(direction, length):
 
 
 @pytest.mark.parametrize(
-    "words", [("svd", "odd"), ("SVD", "even"), ("", "svd"), ("direction", "length")]
+    "words",
+    [("svd", "odd"), ("SVD", "even"), ("", "svd"), ("direction", "length"), ("scale", "even")],
 )
 def test_other_parts_of_a_gradient_are_refused(words):
-    message = f"^dissected_train expects 'even' or 'svd', got {words[0]!r}, {words[1]!r}$"
+    message = f"^dissected_train expects .*'pole', got {words[0]!r}, {words[1]!r}$"
     with pytest.raises(ValueError, match=message):
         dissected_train(EYE, *words)
 

@@ -5,6 +5,13 @@ import shutil
 from pathlib import Path
 
 ICON_SCRIPT = re.compile(r"<script[^>]*fontawesome\.js[^>]*></script>")
+SEARCH_SCRIPT = re.compile(
+    r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js"></script>'
+)
+# Inline scripts read the options at once; all other files can wait until the text is there.
+BLOCKING_SCRIPT = re.compile(
+    r"<script (?=[^>]*\bsrc=)(?![^>]*(?:\bdefer|\basync|documentation_options))"
+)
 
 
 def hide_second_navbar(app, config):
@@ -40,6 +47,9 @@ def mend_pages(app, exception):
         text = page.read_text(encoding="utf-8")
         # A list, to a screen reader, is made of list items and nothing else.
         mended = ICON_SCRIPT.sub("", text).replace('role="doc-biblioentry"', 'role="listitem"')
+        if page.name != "search.html":
+            mended = SEARCH_SCRIPT.sub("", mended)
+        mended = BLOCKING_SCRIPT.sub("<script defer ", mended)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
 

@@ -34,6 +34,9 @@ COLORS = {
     "9d-even": "#1B9E9E",
     "9d-svd-direction": "#9370DB",
     "9d-svd-length": "#5B3A1E",
+    "9d-even-scale": "#E6AB02",
+    "9d-svd-pole": "#C51B7D",
+    "9d-svd-clipped": "#3B7D23",
 }
 
 #: What the heads of the experiments are called in figures and tables.
@@ -56,6 +59,9 @@ LABELS = {
     "9d-even": "SVD, all gains 1",
     "9d-svd-direction": "SVD, its direction only",
     "9d-svd-length": "SVD, its length only",
+    "9d-even-scale": "SVD, all gains 1 over its size",
+    "9d-svd-pole": "SVD, its size taken out",
+    "9d-svd-clipped": "SVD, clipped item by item",
 }
 
 #: The three planes of chapter 8, in the order of their gain's weakest to strongest sum s_i + s_j.

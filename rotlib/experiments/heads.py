@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from rotlib._input import require
+from rotlib._numerics import length
 from rotlib.euler import euler_to_matrix
 from rotlib.experiments.surrogates import dissected_train, fisher_train, rpmg_train
 from rotlib.orthogonalize import (
@@ -14,6 +15,7 @@ from rotlib.orthogonalize import (
     rot6d_to_matrix,
     rot9d_to_matrix,
     rot10d_to_matrix,
+    svd_orthogonalize,
 )
 from rotlib.quaternion import quaternion_to_matrix
 from rotlib.rotvec import rotvec_to_matrix
@@ -77,6 +79,13 @@ def _rpmg(x: Tensor) -> Tensor:
     return rpmg_train(_matrix(x))
 
 
+def _clipped(x: Tensor) -> Tensor:
+    M = _matrix(x)
+    if M.requires_grad:
+        M.register_hook(lambda g: g * (1 / length(g.flatten(-2))[..., None]).clamp(max=1))
+    return svd_orthogonalize(M)
+
+
 def _dissected(direction: str, size: str) -> Head:
     def train(x: Tensor) -> Tensor:
         return dissected_train(_matrix(x), direction, size)
@@ -112,11 +121,14 @@ REMEDIES: dict[str, Head] = {
     "9d-raw-then-svd": replace(HEADS["9d-svd"], starts_as=HEADS["9d-raw"]),
 }
 
-#: SVD in the loop with its gradient taken apart (chapter 14).
+#: SVD in the loop with its gradient taken apart, or cut to length 1 item by item (chapter 14).
 ABLATIONS: dict[str, Head] = {
     "9d-even": _dissected("even", "even"),
     "9d-svd-direction": _dissected("svd", "even"),
     "9d-svd-length": _dissected("even", "svd"),
+    "9d-even-scale": _dissected("even", "scale"),
+    "9d-svd-pole": _dissected("svd", "pole"),
+    "9d-svd-clipped": Head(9, _clipped, rot9d_to_matrix),
 }
 
 

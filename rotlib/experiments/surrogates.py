@@ -177,10 +177,15 @@ class _Dissected(Function):
     def backward(ctx, G):
         U, s, V = ctx.saved_tensors
         P = U.mT @ G @ V
-        turn = {"even": (P - P.mT) / 2, "svd": (P - P.mT) * pair_gains(s)}
+        even, svd, norm = (P - P.mT) / 2, (P - P.mT) * pair_gains(s), length(s)[..., None]
+        size = torch.where(norm > 0, norm / 3**0.5, 1)
+        turn = {"even": even, "svd": svd, "scale": even / size, "pole": svd * size}
         sent, sized = turn[ctx.direction], turn[ctx.size]
-        size, wanted = length(sent.flatten(-2))[..., None], length(sized.flatten(-2))[..., None]
-        share = wanted / torch.where(size > 0, size, 1)
+        sent_length, wanted = (
+            length(sent.flatten(-2))[..., None],
+            length(sized.flatten(-2))[..., None],
+        )
+        share = wanted / torch.where(sent_length > 0, sent_length, 1)
         return U @ (share * sent) @ V.mT, None, None
 
 
@@ -191,12 +196,16 @@ def dissected_train(M: Tensor, direction: str, size: str) -> Tensor:
         d, l \in \{\,\Pi\,G\ (\text{even}),\ J\,G\ (\text{svd})\,\}
 
     ``Pi`` is the projector on turns of ``R``: the Jacobian with all gains set to 1. With both
-    ``"svd"`` this is ``svd_orthogonalize``.
+    ``"svd"`` this is ``svd_orthogonalize``. The length of SVD's gradient has two causes, which
+    can be had one by one: the size of ``M`` and what is left of the gains, the pole.
+
+    .. math:: l = \frac{\sqrt3}{\lVert M \rVert}\,\Pi\,G\ (\text{scale}), \qquad
+        l = \frac{\lVert M \rVert}{\sqrt3}\,J\,G\ (\text{pole})
 
     Args:
         M: ``(..., 3, 3)`` matrices.
         direction: ``"even"`` for the turn that the loss asks for, ``"svd"`` for the bent one.
-        size: the same choice for the length of the gradient.
+        size: the same choice for the length of the gradient, or ``"scale"``, or ``"pole"``.
 
     Returns:
         ``(..., 3, 3)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
@@ -207,6 +216,9 @@ def dissected_train(M: Tensor, direction: str, size: str) -> Tensor:
     Source: chapter 14; the split is equation (9.2).
     """
     require("dissected_train", M, 3, 3)
-    if not {direction, size} <= {"even", "svd"}:
-        raise ValueError(f"dissected_train expects 'even' or 'svd', got {direction!r}, {size!r}")
+    if direction not in ("even", "svd") or size not in ("even", "svd", "scale", "pole"):
+        raise ValueError(
+            "dissected_train expects a direction 'even' or 'svd' and a size 'even', 'svd', "
+            f"'scale' or 'pole', got {direction!r}, {size!r}"
+        )
     return _Dissected.apply(M, direction, size)
