@@ -636,8 +636,7 @@ def pole_and_not_size():
 
 
 @row(
-    "A projection in the loop with all gains 1 beats both SVD in the loop and direct "
-    "regression.",
+    "A projection in the loop with all gains 1 beats both SVD in the loop and direct regression.",
     source=HERE,
     chapter="14_rotation_from_points",
     verdict="depends",

@@ -145,6 +145,19 @@ def test_page_does_not_scroll_sideways_on_a_phone(visit, name):
         ".filter(e => e.getBoundingClientRect().left < 0).map(e => e.textContent.slice(0, 40))"
     )
     assert cut == []
+    if name in CHAPTERS:
+        too_wide = page.evaluate(
+            "[...document.querySelectorAll('mjx-container[display=true]')]"
+            ".map(e => e.scrollWidth - e.clientWidth).filter(excess => excess > 1)"
+        )
+        too_wide += page.evaluate(
+            "[...document.querySelectorAll('.bd-article :is(p, li) > .math mjx-container')]"
+            ".filter(e => !e.closest('table'))"
+            ".map(e => [e.getBoundingClientRect().right, e.closest('p, li')])"
+            ".map(([right, p]) => right - p.getBoundingClientRect().right)"
+            ".filter(excess => excess > 1)"
+        )
+        assert too_wide == [], "formulas that do not fit"
 
 
 def shown_frames(player):
