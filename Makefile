@@ -5,7 +5,7 @@
 #   make pdf              the book as one PDF, _build/learning-3d-rotations.pdf (needs Chromium)
 #   make test             all tests, then every chapter re-executed against its stored outputs
 #   make notebooks        re-execute the chapters in place
-#   make sweep            the long experiments of Part III into results/ (just under three hours on 2 cores);
+#   make sweep            the long experiments of Part III into results/ (about three and a half hours on 2 cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
 #   make bench           speed and accuracy of the projections into results/ (about 8 minutes)
 #   make assignments      check the assignments and pack what students get; SEED=3: another variant

@@ -83,6 +83,15 @@ def check_comparisons(notebook):
     assert "explore(" in sources(notebook)
 
 
+def check_tables(notebook):
+    """A head, a rule, rows of as many cells: no row torn off, no bar of a formula in between."""
+    for block in re.split(r"\n(?=[^|]|\n|$)", "\n".join(prose(notebook))):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        if rows:
+            assert re.match(r"\|[-:| ]+\|$", rows[1] if rows[1:] else ""), rows[0]
+            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, rows[0]
+
+
 def check_exercises(notebook):
     text = "\n".join(prose(notebook))
     pattern = r"^(:{3,})\{exercise\} *(.*)\n(?::class:.*\n)?:label: *(\S+)"
@@ -166,6 +175,7 @@ def sound_notebook():
     cells = [
         markdown("# 3. Title\n\n**The question.** Why?"),
         markdown("You will be able to see. You need nothing. 20 minutes."),
+        markdown("| a | b |\n|---|---|\n| 1 | 2 |"),
         cell("show()", outputs=[nbformat.v4.new_output("display_data", picture)]),
         *[cell("compare()", outputs=[nbformat.v4.new_output("stream", text="ok")])] * 3,
         cell("explore()"),
@@ -220,6 +230,8 @@ BREAKAGES = [
     (check_sections, replace("## Guess first", "## Recap")),
     (check_comparisons, replace("compare(", "print(")),
     (check_comparisons, replace("explore(", "print(")),
+    (check_tables, replace("| 1 | 2 |", "| $E[R|x]$ | 2 |")),
+    (check_tables, replace("20 minutes.", "20 minutes.\n\n| a | b |\n|---|---|\n\n| 1 | 2 |")),
     (check_exercises, replace("Pencil", "Paper")),
     (check_exercises, replace("★", "")),
     (check_exercises, replace(":label: ex-Code\n", "")),

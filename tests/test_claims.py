@@ -505,6 +505,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 SPLIT = ("direction", "length")
+CALLED = {"wahba": "Wahba", "points": "points", "images": "pictures"}
 
 
 def results(name: str, variant: str = "clean") -> pd.DataFrame:
@@ -588,7 +589,7 @@ def length_and_not_direction():
     for task in ("wahba", "points"):
         direction, length = (ratio(task, f"9d-svd-{x}", "9d-svd", 2000) for x in SPLIT)
         assert direction < 0.75 and direction < length - 0.2
-        apart.append(f"{direction:.2f}, {length:.2f} ({task})")
+        apart.append(f"{direction:.2f}, {length:.2f} ({CALLED[task]})")
     won = {}
     for task, steps in (("wahba", 500), ("points", 500), ("images", 500), ("images", 2000)):
         lead, back = (ratio(task, head, "9d-svd", steps) for head in ("9d-raw", "9d-even"))
@@ -598,7 +599,7 @@ def length_and_not_direction():
         "if direction: first number near 1, second small",
         "error relative to SVD in the loop after 2,000 steps, with its direction only, with its "
         f"length only: {'; '.join(apart)}. Share of the lead, in logarithms, that all gains 1 wins "
-        "back: " + ", ".join(f"{won[key]:.0%} ({key[0]}, {key[1]:,})" for key in won),
+        "back: " + ", ".join(f"{won[key]:.0%} ({CALLED[key[0]]}, {key[1]:,})" for key in won),
     )
 
 
@@ -627,7 +628,7 @@ def pole_and_not_size():
         size, pole, clipped, neither = parts.values()
         assert max(pole, clipped, neither) < size
         assert math.log(pole) / math.log(neither) > 0.8
-        words.append(f"{size:.2f}, {pole:.2f}, {clipped:.2f}, {neither:.2f} ({task})")
+        words.append(f"{size:.2f}, {pole:.2f}, {clipped:.2f}, {neither:.2f} ({CALLED[task]})")
     return (
         "second number near the last, first near 1",
         "error relative to SVD in the loop after 2,000 steps, with the size taken out, with the "
