@@ -86,7 +86,7 @@ sweep: venv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 2000 --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task wahba --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)wahba.csv
 	$(SWEEP) --task wahba,points --heads 9d-even,9d-svd-clipped $(ADAM) --tune-steps 2000 --steps 32000$(LONGEST) --out $(RESULTS)ablation.csv
-	$(SWEEP) --task wahba,points --heads 9d-raw,9d-svd --optimizers adam --rates 3e-4,1e-3,3e-3,1e-2 --tune-steps 32000 --steps 32000 --out $(RESULTS)rates.csv
+	$(SWEEP) --task wahba,points --heads 9d-raw,9d-svd $(ADAM) --tune-steps 32000 --steps 32000 --out $(RESULTS)rates.csv
 	test ! -d $(CLOUDS) || $(SWEEP) --task points --clouds $(CLOUDS) --heads $(THREE) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)airplanes.csv
 	$(SWEEP) --task images --heads 9d-raw,9d-svd,9d-even $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)images.csv
 	$(SWEEP) --task points --variant noisy,ambiguous --heads $(DOUBT) $(ADAM) --tune-steps 2000 --steps 8000$(LONGER) --out $(RESULTS)points.csv --confidence $(RESULTS)confidence.csv

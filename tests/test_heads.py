@@ -79,7 +79,7 @@ def vjp(f, x, grad):
 every_head = pytest.mark.parametrize("name", ALL)
 
 
-def test_the_book_has_these_heads_two_remedies_and_three_ablations():
+def test_the_book_has_these_heads_two_remedies_and_six_ablations():
     assert {name: head.width for name, head in HEADS.items()} == WIDTHS
     assert list(REMEDIES) == ["9d-raw-penalty", "9d-raw-then-svd"]
     taken_apart = {"9d-even", "9d-svd-direction", "9d-svd-length", "9d-even-scale", "9d-svd-pole"}

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 ICON_SCRIPT = re.compile(r"<script[^>]*fontawesome\.js[^>]*></script>")
+# The theme loads the search's words on every page; only one page searches.
 SEARCH_SCRIPT = re.compile(
     r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js"></script>'
 )

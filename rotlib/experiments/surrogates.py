@@ -177,15 +177,13 @@ class _Dissected(Function):
     def backward(ctx, G):
         U, s, V = ctx.saved_tensors
         P = U.mT @ G @ V
-        even, svd, norm = (P - P.mT) / 2, (P - P.mT) * pair_gains(s), length(s)[..., None]
+        even, svd = (P - P.mT) / 2, (P - P.mT) * pair_gains(s)
+        norm = length(s)[..., None]
         size = torch.where(norm > 0, norm / 3**0.5, 1)
         turn = {"even": even, "svd": svd, "scale": even / size, "pole": svd * size}
-        sent, sized = turn[ctx.direction], turn[ctx.size]
-        sent_length, wanted = (
-            length(sent.flatten(-2))[..., None],
-            length(sized.flatten(-2))[..., None],
-        )
-        share = wanted / torch.where(sent_length > 0, sent_length, 1)
+        sent = turn[ctx.direction]
+        has, wanted = (length(x.flatten(-2))[..., None] for x in (sent, turn[ctx.size]))
+        share = wanted / torch.where(has > 0, has, 1)
         return U @ (share * sent) @ V.mT, None, None
 
 
