@@ -181,8 +181,8 @@ class _Dissected(Function):
         norm = length(s)[..., None]
         size = torch.where(norm > 0, norm / 3**0.5, 1)
         turn = {"even": even, "svd": svd, "scale": even / size, "pole": svd * size}
-        sent = turn[ctx.direction]
-        has, wanted = (length(x.flatten(-2))[..., None] for x in (sent, turn[ctx.size]))
+        sent, sized = turn[ctx.direction], turn[ctx.size]
+        has, wanted = (length(x.flatten(-2))[..., None] for x in (sent, sized))
         share = wanted / torch.where(has > 0, has, 1)
         return U @ (share * sent) @ V.mT, None, None
 
