@@ -5,6 +5,15 @@ column vectors, quaternions ``wxyz``, matrices read row by row, radians.
 """
 
 from rotlib.check import compare
+from rotlib.codes import (
+    matrix_to_rot5d,
+    matrix_to_rot6d,
+    matrix_to_rot9d,
+    rot5d_to_matrix,
+    rot6d_to_matrix,
+    rot9d_to_matrix,
+    rot10d_to_matrix,
+)
 from rotlib.distance import chordal_distance, geodesic_distance, geodesic_distance_naive
 from rotlib.euler import euler_to_matrix, matrix_to_euler
 from rotlib.jacobians import (
@@ -23,17 +32,7 @@ from rotlib.jacobians import (
     svd_jacobian_spectrum,
 )
 from rotlib.matrix import hat, is_rotation, random_rotations, vee
-from rotlib.orthogonalize import (
-    gram_schmidt,
-    matrix_to_rot5d,
-    matrix_to_rot6d,
-    matrix_to_rot9d,
-    rot5d_to_matrix,
-    rot6d_to_matrix,
-    rot9d_to_matrix,
-    rot10d_to_matrix,
-    svd_orthogonalize,
-)
+from rotlib.orthogonalize import gram_schmidt, svd_orthogonalize
 from rotlib.quaternion import (
     matrix_to_quaternion,
     quaternion_conjugate,

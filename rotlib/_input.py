@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 from torch.nn import Parameter
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
 def require_float(name: str, x: Tensor, expected: str = "") -> None:
@@ -57,17 +58,17 @@ def require_pair(name: str, x: Tensor, y: Tensor, *shape: int | str) -> None:
         ) from None
 
 
-def any_true(condition: Tensor) -> bool:
-    """Whether any entry is true; false inside ``torch.func.vmap``, where values cannot be read."""
-    try:
-        return bool(condition.any())
-    except RuntimeError:
-        return False
-
-
 def is_plain(x: Tensor) -> bool:
-    """Whether ``x`` is a tensor of numbers: no subclass, no trace, nothing inside a transform."""
+    """Whether ``x`` is numbers in memory, which code other than PyTorch's may read.
+
+    No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, and
+    ``x`` is of no subclass.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
     if type(x) is not Tensor and type(x) is not Parameter:
+        return False
+    if _get_current_dispatch_mode() is not None or x.layout != torch.strided:
         return False
     try:
         x.data_ptr()

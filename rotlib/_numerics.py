@@ -21,9 +21,36 @@ def full_precision(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return in_full_precision
 
 
+def at_least_single(M: Tensor) -> Tensor:
+    """In float32, if it was in half precision, for which LAPACK has no code."""
+    return M.float() if M.dtype.itemsize < 4 else M
+
+
+def widest(M: Tensor) -> Tensor:
+    """In double precision, where the device has it."""
+    return M.float() if M.device.type == "mps" else M.double()
+
+
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """Dot product along the last axis, which is kept."""
     return (x * y).sum(-1, keepdim=True)
+
+
+def diagonal(A: Tensor) -> Tensor:
+    """``(..., n, n)`` to ``(..., n)``, of operations that ONNX has."""
+    return torch.stack([A[..., n, n] for n in range(A.shape[-1])], -1)
+
+
+def row_of_largest_diagonal(A: Tensor) -> Tensor:
+    """The row, ``(..., n)``, whose diagonal entry is the largest, of operations that ONNX has."""
+    place = diagonal(A).argmax(-1)[..., None]
+    chosen = place == torch.arange(A.shape[-1], device=A.device)
+    return torch.where(chosen[..., None], A, 0).sum(-2)
+
+
+def trace(A: Tensor) -> Tensor:
+    """Sum of the diagonal, ``(..., 1, 1)``."""
+    return diagonal(A).sum(-1)[..., None, None]
 
 
 def length(v: Tensor) -> Tensor:
@@ -41,6 +68,19 @@ def normalize(v: Tensor) -> Tensor:
     """``v / |v|`` along the last axis; NaN for the zero vector, which has no direction."""
     scaled = v / v.detach().abs().amax(-1, keepdim=True)
     return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+
+
+def where_defined(
+    defined: Tensor, f: Callable[[Tensor], Tensor], x: Tensor, elsewhere: Tensor
+) -> Tensor:
+    """``f(x)``, and for items that are not ``defined`` NaN, with a gradient of zero.
+
+    ``f`` never sees such an item, but ``elsewhere`` in its place: the product of a masked gradient,
+    zero, and an infinite derivative would be NaN, and reach the weights that all items share.
+    """
+    event = x.dim() - defined.dim()
+    value = f(torch.where(defined[(..., *[None] * event)], x, elsewhere.to(x)))
+    return torch.where(defined[(..., *[None] * (value.dim() - defined.dim()))], value, torch.nan)
 
 
 def nan_if_not_finite(M: Tensor) -> Tensor:

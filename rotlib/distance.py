@@ -37,7 +37,7 @@ def geodesic_distance(R1: Tensor, R2: Tensor) -> Tensor:
     require_pair("geodesic_distance", R1, R2, 3, 3)
     # I + R1^T (R2 - R1) equals R1^T R2, and keeps the digits of R2 - R1 when they are close.
     identity = torch.eye(3, dtype=R1.dtype, device=R1.device)
-    q_w, q_v = matrix_to_quaternion(identity + R1.mT @ (R2 - R1)).split([1, 3], -1)
+    q_w, q_v = matrix_to_quaternion(identity + R1.transpose(-1, -2) @ (R2 - R1)).split([1, 3], -1)
     return 2 * torch.atan2(torch.linalg.vector_norm(q_v, dim=-1), q_w.squeeze(-1))
 
 

@@ -92,7 +92,7 @@ def matrix_to_euler(R: Tensor, order: str) -> Tensor:
     require("matrix_to_euler", R, 3, 3)
     (i, j, last), intrinsic = parse_order("matrix_to_euler", order)
     # The inverse of an extrinsic product is the intrinsic one of the negated angles.
-    turned = R if intrinsic else R.mT
+    turned = R if intrinsic else R.transpose(-1, -2)
     k = 3 - i - j
     handed = 1.0 if (j - i) % 3 == 1 else -1.0
     if last != i:

@@ -25,7 +25,9 @@ from rotlib._numerics import (
 )
 from rotlib.euler import axis_rotation, euler_to_matrix, parse_order
 from rotlib.matrix import hat, random_rotations
-from rotlib.orthogonalize import pair_gains, rot6d_to_matrix, signed_svd, svd_orthogonalize
+from rotlib.codes import rot6d_to_matrix
+from rotlib.orthogonalize import svd_orthogonalize
+from rotlib.svd import pair_gains, signed_svd
 from rotlib.quaternion import quaternion_to_matrix
 from rotlib.rotvec import (
     matrix_to_rotvec,
@@ -111,7 +113,7 @@ def _splits(f: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, event_dims: int
 def tangent_basis(R: Tensor) -> Tensor:
     """``vec(R hat(e_m))`` for the three unit vectors: ``(..., 3, 3)`` to ``(..., 9, 3)``."""
     generators = hat(torch.eye(3, dtype=R.dtype, device=R.device))
-    return (R[..., None, :, :] @ generators).flatten(-2).mT
+    return (R[..., None, :, :] @ generators).flatten(-2).transpose(-1, -2)
 
 
 # --- nearest rotation ---
@@ -142,11 +144,13 @@ def svd_jacobian(M: Tensor) -> Tensor:
     """
     require_square("svd_jacobian", M)
     U, s, V = signed_svd(M)
-    outer = U.mT[..., :, None, :, None] * V.mT[..., None, :, None, :]  # u_i v_j^T at [i, j]
+    outer = (
+        U.transpose(-1, -2)[..., :, None, :, None] * V.transpose(-1, -2)[..., None, :, None, :]
+    )  # u_i v_j^T at [i, j]
     planes = ((outer - outer.transpose(-4, -3)) / math.sqrt(2)).flatten(-2)
     i, j = torch.triu_indices(M.shape[-1], M.shape[-1], 1, device=M.device)
     n = planes[..., i, j, :]
-    return n.mT @ (2 * pair_gains(s)[..., i, j, None] * n)
+    return n.transpose(-1, -2) @ (2 * pair_gains(s)[..., i, j, None] * n)
 
 
 def svd_jacobian_spectrum(M: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def is_rotation(R: Tensor, *, tolerance: float | None = None) -> Tensor:
         eps = torch.finfo(R.dtype).eps
         tolerance = max(eps ** (2 / 3), 8 * eps)
     working = R.double()
-    gram = working.mT @ working
+    gram = working.transpose(-1, -2) @ working
     identity = torch.eye(R.shape[-1], dtype=gram.dtype, device=R.device)
     orthonormal = ((gram - identity).abs() <= tolerance).flatten(-2).all(-1)
     # The determinant is only asked where it is +1 or -1 already, so that a NaN never decides.
@@ -131,6 +131,6 @@ def vee(W: Tensor) -> Tensor:
     Source: chapter 1, equation (1.5).
     """
     require("vee", W, 3, 3)
-    A = (W - W.mT) / 2
+    A = (W - W.transpose(-1, -2)) / 2
     w = torch.stack([A[..., 2, 1], A[..., 0, 2], A[..., 1, 0]], -1)
     return w + nan_if_not_finite(W)[..., None]

@@ -3,8 +3,13 @@
 import torch
 from torch import Tensor
 
-from rotlib._input import any_true, require, require_pair
-from rotlib._numerics import nan_if_not_finite, normalize
+from rotlib._input import require, require_pair
+from rotlib._numerics import (
+    nan_if_not_finite,
+    normalize,
+    row_of_largest_diagonal,
+    where_defined,
+)
 
 
 def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
@@ -21,20 +26,22 @@ def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        None.
+        A quaternion of zeros has no direction: NaN in that item alone, with derivative zero.
 
     Raises:
-        ValueError: if a quaternion is exactly zero. Inside ``torch.func.vmap`` values cannot be
-            read, and that item is NaN instead.
+        TypeError, ValueError: for a wrong dtype or shape.
 
     Source: chapter 4.
     """
     require("quaternion_to_matrix", q_wxyz, 4)
-    if any_true((q_wxyz == 0).all(-1)):
-        raise ValueError(
-            "quaternion_to_matrix expects nonzero (w, x, y, z), got a quaternion of zeros"
-        )
-    w, x, y, z = normalize(q_wxyz).unbind(-1)
+    defined = (q_wxyz != 0).any(-1)
+    one = torch.tensor([1.0, 0, 0, 0])
+    return where_defined(defined, lambda q: unit_quaternion_to_matrix(normalize(q)), q_wxyz, one)
+
+
+def unit_quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
+    """Equation (4.2), for quaternions of length one."""
+    w, x, y, z = q_wxyz.unbind(-1)
     rows = [
         1 - 2 * (y * y + z * z),
         2 * (x * y - w * z),
@@ -57,7 +64,8 @@ def matrix_to_quaternion(R: Tensor) -> Tensor:
     accurate for every rotation, half turns included.
 
     Args:
-        R: ``(..., 3, 3)`` rotation matrices.
+        R: ``(..., 3, 3)`` rotation matrices. Other matrices are not refused: a reflection, say,
+            gives some unit quaternion, where SciPy raises an error (see ``is_rotation``).
 
     Returns:
         ``(..., 4)`` quaternions ``wxyz`` of unit length.
@@ -72,18 +80,22 @@ def matrix_to_quaternion(R: Tensor) -> Tensor:
     Source: chapter 4.
     """
     require("matrix_to_quaternion", R, 3, 3)
-    r11, r12, r13, r21, r22, r23, r31, r32, r33 = R.flatten(-2).unbind(-1)
-    ww, xx = 1 + r11 + r22 + r33, 1 + r11 - r22 - r33
-    yy, zz = 1 - r11 + r22 - r33, 1 - r11 - r22 + r33
-    wx, wy, wz = r32 - r23, r13 - r31, r21 - r12
-    xy, xz, yz = r12 + r21, r13 + r31, r23 + r32
-    entries = [ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz]
-    outer = torch.stack(entries, -1).unflatten(-1, (4, 4))  # 4 q q^T
-    largest = torch.stack([ww, xx, yy, zz], -1).argmax(-1)
-    row = torch.take_along_dim(outer, largest[..., None, None], -2).squeeze(-2)
+    outer = davenport(R) + torch.eye(4, dtype=R.dtype, device=R.device)  # 4 q q^T
+    row = row_of_largest_diagonal(outer)
     q_wxyz = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
     q_wxyz = q_wxyz + nan_if_not_finite(R)[..., None]
     return torch.where(q_wxyz[..., :1] < 0, -q_wxyz, q_wxyz)
+
+
+def davenport(M: Tensor) -> Tensor:
+    r"""Davenport's symmetric ``K (..., 4, 4)``: :math:`\operatorname{tr}(R(q)^\top M) = q^\top K q`."""
+    m11, m12, m13, m21, m22, m23, m31, m32, m33 = M.flatten(-2).unbind(-1)
+    ww, xx = m11 + m22 + m33, m11 - m22 - m33
+    yy, zz = -m11 + m22 - m33, -m11 - m22 + m33
+    wx, wy, wz = m32 - m23, m13 - m31, m21 - m12
+    xy, xz, yz = m12 + m21, m13 + m31, m23 + m32
+    entries = [ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz]
+    return torch.stack(entries, -1).unflatten(-1, (4, 4))
 
 
 def quaternion_multiply(p_wxyz: Tensor, q_wxyz: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.autograd import Function
 
 from rotlib._input import require_square
 from rotlib._numerics import full_precision
-from rotlib.orthogonalize import signed_svd, svd_orthogonalize
+from rotlib.orthogonalize import svd_orthogonalize
+from rotlib.svd import signed_svd
 
 
 @full_precision
@@ -39,7 +40,7 @@ def svd_orthogonalize_autograd(M: Tensor) -> Tensor:
     """
     require_square("svd_orthogonalize_autograd", M)
     U, _, V = signed_svd(M)
-    R = U @ V.mT
+    R = U @ V.transpose(-1, -2)
     return svd_orthogonalize(M.detach()) + (R - R.detach())
 
 
@@ -63,9 +64,11 @@ class _Stabilized(Function):
         M, U, s, V = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody wants to differentiate this gradient again
             U, s, V = signed_svd(M)
-        P = U.mT @ grad @ V
+        P = U.transpose(-1, -2) @ grad @ V
         gains = ctx.gains_of(s[..., :, None], s[..., None, :]).triu(1)
-        return U @ ((P - P.mT) * (gains + gains.mT)) @ V.mT, None
+        return U @ ((P - P.transpose(-1, -2)) * (gains + gains.transpose(-1, -2))) @ V.transpose(
+            -1, -2
+        ), None
 
 
 @full_precision
