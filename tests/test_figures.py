@@ -1,12 +1,51 @@
 """What the figures show: nbval does not compare pictures, so the numbers in them are held here."""
 
+import importlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
 from conftest import from_singular_values, rotations
 
+from figures import chapter_01, chapter_06, chapter_08
+from figures.style import COLORS
 from rotlib import svd_jacobian_spectrum
-from rotlib.display import COLORS, draw
+
+CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "chapters").glob("*.ipynb"))
+
+
+def drawn_by(path):
+    """The name of the module that a chapter calls ``draw``, and what it draws with it."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    (module,) = re.findall(r"^from figures import (\w+) as draw$", code, re.MULTILINE)
+    return module, set(re.findall(r"\bdraw\.(\w+)", code))
+
+
+def drawings_of(module):
+    """The drawings that a module of figures defines, not those that it passes on."""
+    module = importlib.import_module(f"figures.{module}")
+    return {
+        name
+        for name, f in vars(module).items()
+        if hasattr(f, "__wrapped__") and f.__module__ == module.__name__
+    }
+
+
+def test_each_drawing_stands_where_it_is_used():
+    """In the file of its chapter, or with the shared ones if two or more chapters draw it."""
+    times = Counter()
+    for path in CHAPTERS:
+        module, called = drawn_by(path)
+        times.update(called)
+        assert module in (f"chapter_{path.stem[:2]}", "shared")
+        assert called <= vars(importlib.import_module(f"figures.{module}")).keys(), path.stem
+        assert module == "shared" or drawings_of(module) <= called, path.stem
+    assert {name for name, n in times.items() if n > 1} == drawings_of("shared")
 
 
 def lines(ax):
@@ -15,7 +54,7 @@ def lines(ax):
 
 @pytest.mark.parametrize("s3", [1.0, 0.3, -0.4, -0.7])
 def test_the_gains_are_the_spectrum(s3):
-    bars, course = draw.gains(1.5, 1.0, s3).axes
+    bars, course = chapter_08.gains(1.5, 1.0, s3).axes
     spectrum = svd_jacobian_spectrum(from_singular_values(1.5, 1.0, s3))[0].tolist()
     assert [bar.get_height() for bar in bars.patches] == pytest.approx(spectrum[::-1])
     for plane, index in (("12", 2), ("13", 1), ("23", 0)):
@@ -26,14 +65,14 @@ def test_the_gains_are_the_spectrum(s3):
 
 
 def test_a_gain_beyond_the_axis_says_so():
-    bars, course = draw.gains(1.5, 1.0, -0.95).axes
+    bars, course = chapter_08.gains(1.5, 1.0, -0.95).axes
     assert "↑ 40.0" in [text.get_text() for text in bars.texts]
     marks = [line for line in course.get_lines() if line.get_marker() == "o"]
     assert len(marks) == 2
 
 
 def test_the_valleys_are_the_cost_of_turning_away():
-    curve = lines(draw.valleys(torch.tensor([1.0, 2.0, 3.0])).axes[0])
+    curve = lines(chapter_06.valleys(torch.tensor([1.0, 2.0, 3.0])).axes[0])
     for k, name in enumerate(("axis 1: s₂+s₃", "axis 2: s₁+s₃", "axis 3: s₁+s₂"), start=1):
         x, y = curve[f"about {name}"][-1]
         assert (x, y) == pytest.approx((180, 4 * k))  # 2 (1 - cos 180) times the sum
@@ -41,7 +80,7 @@ def test_the_valleys_are_the_cost_of_turning_away():
 
 def test_the_noise_laws_are_three_and_six():
     sigmas = torch.tensor([0.1, 0.2])
-    figure = draw.noise_errors(sigmas, {"9d-svd": sigmas, "6d-gs": sigmas})
+    figure = chapter_06.noise_errors(sigmas, {"9d-svd": sigmas, "6d-gs": sigmas})
     curve = lines(figure.axes[0])
     assert curve["3σ²"][1, 1] == pytest.approx(3 * 0.04)
     assert curve["6σ²"][1, 1] == pytest.approx(6 * 0.04)
@@ -49,7 +88,7 @@ def test_the_noise_laws_are_three_and_six():
 
 def test_projections_state_the_distance_to_the_matrix():
     M, R = rotations(2)
-    figure = draw.projections(M, {"6d-gs": R, "9d-svd": M})
+    figure = chapter_06.projections(M, {"6d-gs": R, "9d-svd": M})
     titles = [ax.get_title() for ax in figure.axes]
     assert f"{float((M - R).norm()):.2f}" in titles[0]
     assert "0.00" in titles[1]
@@ -57,14 +96,14 @@ def test_projections_state_the_distance_to_the_matrix():
 
 def test_the_matrix_grid_shows_the_change():
     before, after = rotations(2)
-    texts = [text.get_text() for text in draw.two_poses(before, after).axes[1].texts]
+    texts = [text.get_text() for text in chapter_01.two_poses(before, after).axes[1].texts]
     shown = [float(text.replace("−", "-")) for text in texts]
     assert shown == pytest.approx((after - before).flatten().tolist(), abs=0.006)
 
 
 def test_drawing_leaves_the_reader_s_style_alone():
     before = dict(plt.rcParams)
-    draw.bar_spectrum(torch.ones(3), "x", "y")
+    chapter_01.bar_spectrum(torch.ones(3), "x", "y")
     assert dict(plt.rcParams) == before
 
 

@@ -43,6 +43,7 @@ COLORS = {
 LABELS = {
     "euler": "Euler angles",
     "rotvec": "rotation vector",
+    "quaternion": "quaternion",
     "5d": "5D",
     "6d-gs": "6D",
     "10d": "10D",
