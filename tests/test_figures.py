@@ -7,13 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 import torch
 from conftest import from_singular_values, rotations
 
-from figures import chapter_01, chapter_06, chapter_08
-from figures.style import COLORS
+from figures import chapter_01, chapter_06, chapter_08, chapter_13, chapter_17, chapter_18, shared
 from rotlib import svd_jacobian_spectrum
+from rotlib.experiments.heads import HEADS, Head
 
 CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "chapters").glob("*.ipynb"))
 
@@ -107,5 +108,41 @@ def test_drawing_leaves_the_reader_s_style_alone():
     assert dict(plt.rcParams) == before
 
 
-def test_representations_have_colours_of_their_own():
-    assert len(set(COLORS.values())) == len(COLORS)
+@pytest.fixture
+def new_head(monkeypatch):
+    """A head that only its record knows of."""
+    head = Head(9, torch.clone, torch.clone, name="mine", label="my own head", color="#123456")
+    monkeypatch.setitem(HEADS, head.name, head)
+    return head
+
+
+def summary_of(*heads):
+    """The table that the sweeps end in, with one budget for each of these heads."""
+    rows = [{"head": h, "steps": 500, "median": 3.0, "low": 2.0, "high": 4.0} for h in heads]
+    return pd.DataFrame(rows)
+
+
+def words_in(figure):
+    figure.draw_without_rendering()
+    texts = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    return " ".join(text.get_text() for text in texts)
+
+
+def test_a_head_needs_nothing_but_its_record_to_be_drawn(new_head):
+    heads = ["9d-svd", new_head.name]
+    table, path = summary_of(*heads), rotations(5)
+    numbers = torch.rand(3, 20)
+    drawn = {
+        "budgets": shared.budgets(table, heads),
+        "ranking": shared.ranking(table, 500),
+        "paths": chapter_13.paths_to_target(dict.fromkeys(heads, path), rotations(1)[0]),
+        "coverage": chapter_17.risk_against_coverage(dict.fromkeys(heads, numbers)),
+        "scatter": chapter_17.confidence_scatter(dict.fromkeys(heads, (numbers[0], numbers[1]))),
+    }
+    for name, figure in drawn.items():
+        assert new_head.label in words_in(figure), name
+        colors = [line.get_color() for ax in figure.axes for line in ax.get_lines()]
+        assert new_head.color in colors and HEADS["9d-svd"].color in colors, name
+    assert new_head.label in words_in(chapter_18.verdicts({"points": table}, heads, 500))
+    pairs = table.assign(ratio=1.0, ratio_low=0.5, ratio_high=2.0)
+    assert new_head.label in words_in(shared.ratios({"points": pairs}, new_head.name, "9d-svd"))
