@@ -1,6 +1,7 @@
 """Heads: what each promises about width, training map and inference."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,8 +21,8 @@ from rotlib import (
     svd_orthogonalize_clamped,
     svd_orthogonalize_taylor,
 )
-from rotlib.experiments.heads import ABLATIONS, HEADS, REMEDIES, Head, find_head
-from rotlib.experiments.surrogates import dissected_train, fisher_train, rpmg_train
+from rotlib.experiments.heads import HEADS, find_head
+from rotlib.experiments.surrogates import fisher_train, recombined_train, rpmg_train
 
 WIDTHS = {
     "euler": 3,
@@ -38,8 +39,19 @@ WIDTHS = {
     "9d-rpmg": 9,
     "9d-fisher": 9,
     "10d": 10,
+    "9d-raw-penalty": 9,
+    "9d-raw-then-svd": 9,
+    "9d-svd-unit-gains": 9,
+    "9d-svd-item-clip": 9,
 }
-ALL = HEADS | REMEDIES | ABLATIONS
+RECOMBINED = {  # what was changed: direction and length of SVD's gradient
+    "9d-svd-unit-gains": ("unit gains", "unit gains"),
+    "9d-svd-length-of-unit-gains": ("svd", "unit gains"),
+    "9d-svd-direction-of-unit-gains": ("unit gains", "svd"),
+    "9d-svd-unit-gains-with-size": ("unit gains", "unit gains with size"),
+    "9d-svd-without-size": ("svd", "svd without size"),
+}
+ABLATIONS = [name for name in RECOMBINED if name != "9d-svd-unit-gains"]
 LAYERS = {
     "9d-svd": svd_orthogonalize,
     "9d-svd-clamped": lambda M: svd_orthogonalize_clamped(M, 1e-2),
@@ -68,7 +80,7 @@ def perfect_code(name, R):
         9: matrix_to_rot9d,
         10: matrix_to_rot10d,
     }
-    return matrix_to_euler(R, "XYZ") if name == "euler" else encoders[ALL[name].width](R)
+    return matrix_to_euler(R, "XYZ") if name == "euler" else encoders[HEADS[name].width](R)
 
 
 def vjp(f, x, grad):
@@ -76,20 +88,27 @@ def vjp(f, x, grad):
     return torch.autograd.grad(f(x), x, grad)[0]
 
 
-every_head = pytest.mark.parametrize("name", ALL)
+every_head = pytest.mark.parametrize("name", HEADS)
 
 
-def test_the_book_has_these_heads_two_remedies_and_six_ablations():
-    assert {name: head.width for name, head in HEADS.items()} == WIDTHS
-    assert list(REMEDIES) == ["9d-raw-penalty", "9d-raw-then-svd"]
-    taken_apart = {"9d-even", "9d-svd-direction", "9d-svd-length", "9d-even-scale", "9d-svd-pole"}
-    assert set(ABLATIONS) == taken_apart | {"9d-svd-clipped"}
+def test_the_book_has_these_heads_and_four_ablations():
+    assert {name: head.width for name, head in HEADS.items()} == WIDTHS | dict.fromkeys(
+        ABLATIONS, 9
+    )
+    assert [name for name, head in HEADS.items() if head.ablation] == ABLATIONS
+
+
+def test_no_two_heads_have_a_name_a_label_or_a_colour_in_common():
+    for field in ("name", "label", "color"):
+        values = {getattr(head, field) for head in HEADS.values()}
+        assert len(values) == len(HEADS) and not values & {"unnamed", "gray", ""}
+    assert all(name == head.name for name, head in HEADS.items())
 
 
 @every_head
 @pytest.mark.parametrize("batch", [(), (4,), (2, 3), (0,)])
 def test_any_numbers_train_with_finite_gradients_and_infer_rotations(name, batch, dtype):
-    head = ALL[name]
+    head = HEADS[name]
     x = gaussian(*batch, head.width, dtype=dtype).requires_grad_()
     seen, R = head.train(x), head.infer(x)
     assert seen.shape == (*batch, 3, 2 if name == "6d-raw" else 3)
@@ -105,31 +124,31 @@ def test_any_numbers_train_with_finite_gradients_and_infer_rotations(name, batch
 def test_the_perfect_code_is_inferred(name, dtype):
     R = hard_rotations()
     x = perfect_code(name, R).to(dtype)
-    assert x.shape == (len(R), ALL[name].width)
-    assert_near(ALL[name].infer(x), R, 2e-6 if dtype == torch.float32 else 1e-9)
+    assert x.shape == (len(R), HEADS[name].width)
+    assert_near(HEADS[name].infer(x), R, 2e-6 if dtype == torch.float32 else 1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "9d-fisher"])
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "9d-fisher"])
 def test_at_the_perfect_code_the_chordal_loss_and_its_gradient_vanish(name):
     R = rotations(20)
     x = perfect_code(name, R).requires_grad_()
-    seen = ALL[name].train(x)
+    seen = HEADS[name].train(x)
     loss = (seen - R[..., : seen.shape[-1]]).square().sum()
     assert_near(loss, torch.tensor(0.0), 1e-20)
     assert_near(torch.autograd.grad(loss, x)[0], torch.zeros_like(x), 1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in (*RAW, "9d-fisher")])
+@pytest.mark.parametrize("name", [name for name in HEADS if name not in (*RAW, "9d-fisher")])
 def test_heads_in_the_loop_train_on_what_they_infer(name):
-    x = gaussian(50, ALL[name].width)
-    assert torch.equal(ALL[name].train(x), ALL[name].infer(x))
+    x = gaussian(50, HEADS[name].width)
+    assert torch.equal(HEADS[name].train(x), HEADS[name].infer(x))
 
 
 @pytest.mark.parametrize("name", [name for name in RAW if name != "6d-raw"])
 def test_raw_nine_numbers_are_the_matrix_row_by_row(name):
     x = torch.arange(9.0)
     expected = torch.tensor([[0.0, 1, 2], [3, 4, 5], [6, 7, 8]])
-    assert torch.equal(ALL[name].train(x), expected)
+    assert torch.equal(HEADS[name].train(x), expected)
 
 
 def test_raw_six_numbers_are_two_columns():
@@ -139,7 +158,7 @@ def test_raw_six_numbers_are_two_columns():
 
 @pytest.mark.parametrize("name", RAW)
 def test_raw_heads_pass_the_gradient_through(name):
-    head, x = ALL[name], gaussian(5, ALL[name].width)
+    head, x = HEADS[name], gaussian(5, HEADS[name].width)
     T = rotations(5)[..., : 2 if name == "6d-raw" else 3]
     grad = vjp(lambda x: (head.train(x) - T).square().sum() / 2, x, torch.ones((), dtype=F64))
     assert_near(head.train(grad), head.train(x) - T, 1e-15)
@@ -170,29 +189,26 @@ def test_nine_number_heads_in_the_loop_have_the_gradient_of_their_name(name):
     assert min((other.reshape(20, 3, 3) - ours).norm() for other in others) > 0.1
 
 
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("9d-even", ("even", "even")),
-        ("9d-svd-direction", ("svd", "even")),
-        ("9d-svd-length", ("even", "svd")),
-        ("9d-even-scale", ("even", "scale")),
-        ("9d-svd-pole", ("svd", "pole")),
-    ],
-)
-def test_ablations_have_the_parts_of_their_name_and_infer_by_svd(name, parts):
-    head, x, G = ABLATIONS[name], gaussian(20, 9), gaussian(20, 3, 3, seed=1)
-    assert head == Head(9, head.train, HEADS["9d-svd"].infer)
+def assert_is_svd_but_for_its_gradient(head):
+    svd = HEADS["9d-svd"]
+    own = {field: getattr(head, field) for field in ("train", "name", "label", "color", "ablation")}
+    assert head == replace(svd, **own)
+
+
+@pytest.mark.parametrize("name", RECOMBINED)
+def test_ablations_have_the_parts_of_their_name_and_infer_by_svd(name):
+    head, x, G = HEADS[name], gaussian(20, 9), gaussian(20, 3, 3, seed=1)
+    assert_is_svd_but_for_its_gradient(head)
     assert torch.equal(head.infer(x), svd_orthogonalize(x.reshape(20, 3, 3)))
-    expected = vjp(lambda x: dissected_train(x.reshape(20, 3, 3), *parts), x, G)
+    expected = vjp(lambda x: recombined_train(x.reshape(20, 3, 3), *RECOMBINED[name]), x, G)
     assert torch.equal(vjp(head.train, x, G), expected)
-    others = [vjp(other.train, x, G) for other in ALL.values() if other.width == 9]
+    others = [vjp(other.train, x, G) for other in HEADS.values() if other.width == 9]
     assert sum(torch.equal(other, expected) for other in others) == 1
 
 
 def test_the_clipped_head_cuts_each_item_to_length_one_and_keeps_its_direction():
-    head, x, G = ABLATIONS["9d-svd-clipped"], gaussian(200, 9), gaussian(200, 3, 3, seed=1)
-    assert head == Head(9, head.train, HEADS["9d-svd"].infer)
+    head, x, G = HEADS["9d-svd-item-clip"], gaussian(200, 9), gaussian(200, 3, 3, seed=1)
+    assert_is_svd_but_for_its_gradient(head)
     exact, ours = vjp(HEADS["9d-svd"].train, x, G), vjp(head.train, x, G)
     before, after = exact.norm(dim=-1), ours.norm(dim=-1)
     assert (before < 1).any() and (before > 1).any()
@@ -210,8 +226,26 @@ def test_the_fisher_head_infers_its_mode():
 
 
 @every_head
+def test_every_head_trains_under_torch_func(name):
+    """Its gradient by ``grad``, ``vjp`` and item by item is that of plain autograd."""
+    head, T = HEADS[name], rotations(4)
+    x = gaussian(4, head.width)
+
+    def loss(x, T):
+        seen = head.train(x)
+        return (seen - T[..., : seen.shape[-1]]).square().sum()
+
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(leaf, T), leaf)
+    assert_near(torch.func.grad(loss)(x, T), expected, 1e-13)
+    assert_near(torch.func.vmap(torch.func.grad(loss))(x, T), expected, 1e-12)
+    seen, pull = torch.func.vjp(head.train, x)
+    assert_near(pull(2 * (seen - T[..., : seen.shape[-1]]))[0], expected, 1e-13)
+
+
+@every_head
 def test_nan_stays_in_its_item(name):
-    head = ALL[name]
+    head = HEADS[name]
     clean = gaussian(3, head.width)
     x = clean.clone()
     x[1, 0] = math.nan
@@ -224,7 +258,7 @@ def test_nan_stays_in_its_item(name):
 
 @every_head
 def test_another_width_is_refused(name):
-    head = ALL[name]
+    head = HEADS[name]
     wrong = torch.ones(2, head.width + 1)
     for f in (head.train, head.infer):
         with pytest.raises(
@@ -233,18 +267,30 @@ def test_another_width_is_refused(name):
             f(wrong)
 
 
-def test_remedies_change_one_thing_each():
-    penalised, switched = REMEDIES["9d-raw-penalty"], REMEDIES["9d-raw-then-svd"]
-    assert penalised == Head(9, HEADS["9d-raw"].train, HEADS["9d-raw"].infer, penalty=0.1)
-    svd = HEADS["9d-svd"]
-    assert switched == Head(9, svd.train, svd.infer, starts_as=HEADS["9d-raw"])
-    assert all(head.penalty == 0 and head.starts_as is None for head in HEADS.values())
+def test_penalty_and_schedule_change_one_thing_each():
+    for name, base, change in (
+        ("9d-raw-penalty", "9d-raw", {"penalty": 0.1}),
+        ("9d-raw-then-svd", "9d-svd", {"schedule": ((0.5, HEADS["9d-raw"]),)}),
+    ):
+        head = HEADS[name]
+        own = {"name": name, "label": head.label, "color": head.color}
+        assert head == replace(HEADS[base], **own, **change)
+    others = HEADS.keys() - {"9d-raw-penalty", "9d-raw-then-svd"}
+    assert not any(HEADS[name].penalty or HEADS[name].schedule for name in others)
+
+
+def test_a_schedule_says_which_head_trains_when():
+    first, second, last = (HEADS[name] for name in ("9d-raw", "9d-svd", "9d-fisher"))
+    head = replace(last, schedule=((0.25, first), (0.5, second)))
+    seen = [head.at(share) for share in (0, 0.24, 0.25, 0.49, 0.5, 1)]
+    assert seen == [first, first, second, second, head, head]
+    assert all(last.at(share) is last for share in (0, 1))
 
 
 @every_head
 def test_a_head_is_found_by_name_or_passes_through(name):
-    assert find_head(name) is ALL[name]
-    assert find_head(ALL[name]) is ALL[name]
+    assert find_head(name) is HEADS[name]
+    assert find_head(HEADS[name]) is HEADS[name]
 
 
 @pytest.mark.parametrize("unknown", ["9d", "SVD", "", "9d-svd "])

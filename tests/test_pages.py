@@ -5,7 +5,6 @@ with ``REQUIRE_BROWSER=1`` they fail instead.
 """
 
 import gzip
-import importlib
 import importlib.util
 import os
 import re
@@ -19,6 +18,7 @@ import torch
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 
+from figures import sliders
 from rotlib import svd_orthogonalize
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,15 +193,14 @@ def test_every_slider_moves_its_picture_by_mouse_and_by_key(visit, name):
 def test_two_sliders_reach_every_picture_of_their_grid(browser, monkeypatch):
     """No chapter has two sliders yet; this page does, with a value that is hard to quote."""
     bundles = []
-    module = importlib.import_module("rotlib.display.explore")
-    monkeypatch.setattr(module, "display", lambda bundle, raw: bundles.append(bundle))
+    monkeypatch.setattr(sliders, "display", lambda bundle, raw: bundles.append(bundle))
 
     def draw(x, name):
         figure = Figure(figsize=(1, 1))
         figure.text(0, 0, f"{x}{name}")
         return figure
 
-    module.explore(draw, alt="A text", x=[0, 1], name=['a|"b"', "c", "d"])
+    sliders.explore(draw, alt="A text", x=[0, 1], name=['a|"b"', "c", "d"])
     page = browser.new_page()
     page.set_content(bundles[0]["text/html"])
     player = page.query_selector("figure")

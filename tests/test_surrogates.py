@@ -1,5 +1,6 @@
 """Training gradients of their own: the matrix Fisher likelihood and the projective gradient."""
 
+import itertools
 import math
 
 import numpy as np
@@ -21,10 +22,10 @@ from scipy.special import i0e
 
 from rotlib import euler_to_matrix, is_rotation, rotvec_to_matrix, svd_jacobian, svd_orthogonalize
 from rotlib.experiments.surrogates import (
-    dissected_train,
     fisher_mean,
     fisher_singular_values,
     fisher_train,
+    recombined_train,
     rpmg_train,
 )
 
@@ -262,12 +263,14 @@ def test_at_the_target_the_regularizer_alone_pulls_towards_the_rotation():
 
 # SVD's gradient taken apart.
 
-SPLITS = [(d, l) for d in ("even", "svd") for l in ("even", "svd", "scale", "pole")]
+DIRECTIONS = ("unit gains", "svd")
+LENGTHS = (*DIRECTIONS, "unit gains with size", "svd without size")
+SPLITS = list(itertools.product(DIRECTIONS, LENGTHS))
 every_split = pytest.mark.parametrize(("direction", "length"), SPLITS)
 
 
-def dissected(direction, length):
-    return lambda M: dissected_train(M, direction, length)
+def recombined(direction, length):
+    return lambda M: recombined_train(M, direction, length)
 
 
 def turn_asked_for(M, G):
@@ -282,10 +285,10 @@ def norms(G):
 
 @every_split
 @pytest.mark.parametrize("name", POINTS)
-def test_dissected_forward_is_the_nearest_rotation_and_its_backward_finite(
+def test_recombined_forward_is_the_nearest_rotation_and_its_backward_finite(
     name, direction, length, dtype
 ):
-    f, M = dissected(direction, length), POINTS[name].reshape(-1, 3, 3).to(dtype)
+    f, M = recombined(direction, length), POINTS[name].reshape(-1, 3, 3).to(dtype)
     assert torch.equal(f(M), svd_orthogonalize(M))
     assert vjp(f, M, gaussian(len(M), 3, 3).to(dtype)).isfinite().all()
 
@@ -294,24 +297,25 @@ def test_dissected_forward_is_the_nearest_rotation_and_its_backward_finite(
 def test_both_parts_of_svd_are_its_gradient(name):
     M = POINTS[name].reshape(-1, 3, 3)
     G = gaussian(len(M), 3, 3)
-    ours, exact = (vjp(f, M, G) for f in (dissected("svd", "svd"), svd_orthogonalize))
+    ours, exact = (vjp(f, M, G) for f in (recombined("svd", "svd"), svd_orthogonalize))
     assert_near(ours, exact, 1e-13 * norms(exact).max().item())
 
 
-def test_the_even_gradient_is_the_turn_that_is_asked_for():
+def test_with_unit_gains_the_gradient_is_the_turn_that_is_asked_for():
     M, G = gaussian(40, 3, 3), gaussian(40, 3, 3, seed=1)
     assert (torch.linalg.det(M) < 0).any()
-    assert_near(vjp(dissected("even", "even"), M, G), turn_asked_for(M, G), 1e-14)
+    assert_near(vjp(recombined("unit gains", "unit gains"), M, G), turn_asked_for(M, G), 1e-14)
 
 
 @every_split
 def test_the_direction_of_one_and_the_length_of_the_other(direction, length):
     M, G = gaussian(40, 3, 3), gaussian(40, 3, 3, seed=1)
     by_jacobian = (svd_jacobian(M) @ G.flatten(-2)[..., None]).reshape(40, 3, 3)
-    parts = {"even": turn_asked_for(M, G), "svd": by_jacobian}
+    parts = {"unit gains": turn_asked_for(M, G), "svd": by_jacobian}
     size = norms(M) / 3**0.5
-    parts |= {"scale": parts["even"] / size, "pole": by_jacobian * size}
-    ours = vjp(dissected(direction, length), M, G)
+    parts["unit gains with size"] = parts["unit gains"] / size
+    parts["svd without size"] = by_jacobian * size
+    ours = vjp(recombined(direction, length), M, G)
     sent, sized = parts[direction], parts[length]
     assert_near(norms(ours) / norms(sized), torch.ones(40, 1, 1), 1e-12)
     assert_near(ours / norms(ours), sent / norms(sent), 1e-12)
@@ -321,25 +325,29 @@ def test_the_direction_of_one_and_the_length_of_the_other(direction, length):
 def test_nothing_asked_for_is_nothing_sent(direction, length):
     """Neither for no gradient, nor, but for rounding, for one that only stretches."""
     M = gaussian(20, 3, 3)
-    f, zero = dissected(direction, length), torch.zeros(20, 3, 3, dtype=F64)
+    f, zero = recombined(direction, length), torch.zeros(20, 3, 3, dtype=F64)
     assert torch.equal(vjp(f, M, zero), zero)
     R, S = svd_orthogonalize(M), gaussian(20, 3, 3, seed=1)
     assert_near(vjp(f, M, R @ (S + S.mT)), zero, 1e-11)
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("svd", "odd"), ("SVD", "even"), ("", "svd"), ("direction", "length"), ("scale", "even")],
+    ("words", "message"),
+    [
+        (("svd", "even"), "a length of svd, .*, svd without size, got 'even'"),
+        (("SVD", "svd"), "a direction of svd, unit gains, got 'SVD'"),
+        (("", "svd"), "a direction of svd, unit gains, got ''"),
+        (("unit gains with size", "svd"), "a direction of .*, got 'unit gains with size'"),
+    ],
 )
-def test_other_parts_of_a_gradient_are_refused(words):
-    message = f"^dissected_train expects .*'pole', got {words[0]!r}, {words[1]!r}$"
-    with pytest.raises(ValueError, match=message):
-        dissected_train(EYE, *words)
+def test_other_parts_of_a_gradient_are_refused(words, message):
+    with pytest.raises(ValueError, match=f"^recombined_train expects {message}$"):
+        recombined_train(EYE, *words)
 
 
 # All of them.
 
-TRAINED = [fisher_train, rpmg_train, *(dissected(*split) for split in SPLITS)]
+TRAINED = [fisher_train, rpmg_train, *(recombined(*split) for split in SPLITS)]
 every_map = pytest.mark.parametrize(
     "f", TRAINED, ids=["fisher", "rpmg", *("-".join(split) for split in SPLITS)]
 )
@@ -353,6 +361,21 @@ def test_nan_stays_in_its_item(f, dtype):
     assert torch.equal(f(M)[[0, 2]], clean[[0, 2]])
     assert torch.equal(vjp(f, M, G)[[0, 2]], clean_grad[[0, 2]])
     assert f(M)[1].isnan().all()
+
+
+@every_map
+def test_a_gradient_of_its_own_has_no_derivative(f):
+    """Neither by autograd nor, where nothing would tell, by ``torch.func``."""
+    M = gaussian(3, 3).requires_grad_()
+
+    def loss(M):
+        return f(M).square().sum()
+
+    (gradient,) = torch.autograd.grad(loss(M), M, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiated only once"):
+        torch.autograd.grad(gradient.sum(), M)
+    with pytest.raises(RuntimeError, match="differentiated only once"):
+        torch.func.grad(lambda M: torch.func.grad(loss)(M).sum())(M.detach())
 
 
 @every_map
@@ -370,7 +393,7 @@ def test_any_batch_also_an_empty_one(f):
     ("f", "more"),
     [
         *((f, ()) for f in (fisher_singular_values, fisher_mean, fisher_train, rpmg_train)),
-        (dissected_train, ("svd", "even")),
+        (recombined_train, ("svd", "unit gains")),
     ],
     ids=lambda f: getattr(f, "__name__", ""),
 )

@@ -10,7 +10,7 @@ from conftest import assert_near, seeded
 from torch import nn
 
 from rotlib import geodesic_distance, svd_condition_number, svd_jacobian, svd_orthogonalize
-from rotlib.experiments.heads import ABLATIONS, HEADS, REMEDIES, Head, find_head
+from rotlib.experiments.heads import HEADS, Head, find_head
 from rotlib.experiments.tasks import TASKS, find_task
 from rotlib.experiments.training import BATCH_SIZE, held_out, train
 
@@ -43,7 +43,7 @@ def plain_loop(task, head, seed, steps, optimizer, learning_rate):
         if step % 16 == 0:  # sixteen batches are drawn at a time
             block = task.sample(16 * 32, stream, "train")
         items = slice(step % 16 * 32, step % 16 * 32 + 32)
-        seen = head.starts_as if head.starts_as and step < steps / 2 else head
+        seen = head.schedule[0][1] if head.schedule and step < steps / 2 else head
         x = network(block.inputs[items])
         Y = seen.train(x if task.rotations == 1 else x.reshape(32, task.rotations, head.width))
         loss = task.loss(Y, block.targets[items])
@@ -312,7 +312,7 @@ def test_a_warm_start_trains_the_first_half_as_another_head():
     def named(name):
         return Head(9, lambda x: calls.append(name) or RAW.train(x), RAW.infer)
 
-    train("wahba", replace(named("then"), starts_as=named("first")), 2, steps=6)
+    train("wahba", replace(named("then"), schedule=((0.5, named("first")),)), 2, steps=6)
     assert calls == ["first"] * 3 + ["then"] * 3
 
 
@@ -377,9 +377,7 @@ def test_the_first_record_says_what_it_is_documented_to():
         assert log[name].item() == pytest.approx(value.item(), rel=1e-3), name
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, h in (HEADS | REMEDIES | ABLATIONS).items() if h.width == 9]
-)
+@pytest.mark.parametrize("name", [name for name, head in HEADS.items() if head.width == 9])
 def test_the_bend_is_what_svd_would_do_to_what_the_loss_asks_for(name):
     """By its Jacobian; whatever the head trains with."""
     head = find_head(name)

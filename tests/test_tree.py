@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,23 @@ def test_the_ground_floor_needs_torch_and_numpy_only():
     assert "rotlib" in fresh
     assert not fresh & {"pandas", "matplotlib", "IPython", "scipy", "joblib", "tqdm", "ipywidgets"}
     assert "torch._dynamo" not in done.stdout.split()
+
+
+def test_the_library_and_its_experiments_need_no_matplotlib():
+    code = """if True:
+        import importlib, pkgutil, sys
+        sys.modules["matplotlib"] = None
+        import rotlib
+        for module in pkgutil.walk_packages(rotlib.__path__, "rotlib."):
+            importlib.import_module(module.name)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_wheel_holds_the_library_alone():
+    """The figures are the book's: an editable install finds them, see pyproject.toml."""
+    found = tomllib.loads(text_of("pyproject.toml"))["tool"]["setuptools"]["packages"]["find"]
+    packages = {name.split("/")[0] for name in tracked_files() if name.endswith("__init__.py")}
+    assert packages >= {"figures", "rotlib"}
+    in_wheel = {name for name in packages if any(fnmatch(name, p) for p in found["include"])}
+    assert in_wheel == {"rotlib"}

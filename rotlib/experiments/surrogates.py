@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from rotlib._input import require
 from rotlib._numerics import full_precision, length
@@ -86,17 +85,43 @@ def fisher_mean(F: Tensor) -> Tensor:
     return (U * fisher_singular_values(s)[..., None, :]) @ V.mT
 
 
+class _Once(Function):
+    """The identity, for a gradient that is no derivative of the value: it has none of its own.
+
+    PyTorch's ``once_differentiable`` says so too, but under ``torch.func`` it gives zeros.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(gradient):
+        return gradient.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise RuntimeError("a head with a gradient of its own can be differentiated only once")
+
+
 class _FisherResidual(Function):
     """Forward the mean, backward the identity: see :func:`fisher_train`."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, F):
+    def forward(F):
         return fisher_mean(F)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
     def backward(ctx, grad):
-        return grad
+        return _Once.apply(grad)
 
 
 def fisher_train(F: Tensor) -> Tensor:
@@ -119,21 +144,24 @@ def fisher_train(F: Tensor) -> Tensor:
 
 
 class _Rpmg(Function):
-    @staticmethod
-    def forward(ctx, M, step, regularizer):
-        R = svd_orthogonalize(M)
-        ctx.save_for_backward(M, R)
-        ctx.step, ctx.regularizer = step, regularizer
-        return R
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
+    def forward(M, step, regularizer):
+        return svd_orthogonalize(M)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        M, ctx.step, ctx.regularizer = inputs
+        ctx.save_for_backward(M, output)
+
+    @staticmethod
     def backward(ctx, G):
         M, R = ctx.saved_tensors
         goal = R @ rotvec_to_matrix(-2 * ctx.step * vee(R.mT @ G))
         lengths = M @ goal.mT
         nearest = (lengths + lengths.mT) / 2 @ goal
-        return M - nearest + ctx.regularizer * (nearest - goal), None, None
+        return _Once.apply(M - nearest + ctx.regularizer * (nearest - goal)), None, None
 
 
 def rpmg_train(M: Tensor, step: float = 0.5, regularizer: float = 0.01) -> Tensor:
@@ -165,45 +193,55 @@ def rpmg_train(M: Tensor, step: float = 0.5, regularizer: float = 0.01) -> Tenso
     return _Rpmg.apply(M, step, regularizer)
 
 
-class _Dissected(Function):
-    @staticmethod
-    def forward(ctx, M, direction, size):
-        ctx.save_for_backward(*signed_svd(M))
-        ctx.direction, ctx.size = direction, size
-        return svd_orthogonalize(M)
+class _Recombined(Function):
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, G):
+    def forward(M, direction, length_of):
+        return svd_orthogonalize(M), *signed_svd(M)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, ctx.direction, ctx.length_of = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*output[1:])
+
+    @staticmethod
+    def backward(ctx, G, *_):
         U, s, V = ctx.saved_tensors
         P = U.mT @ G @ V
-        even, svd = (P - P.mT) / 2, (P - P.mT) * pair_gains(s)
+        unit, svd = (P - P.mT) / 2, (P - P.mT) * pair_gains(s)
         norm = length(s)[..., None]
         size = torch.where(norm > 0, norm / 3**0.5, 1)
-        turn = {"even": even, "svd": svd, "scale": even / size, "pole": svd * size}
-        sent, sized = turn[ctx.direction], turn[ctx.size]
-        has, wanted = (length(x.flatten(-2))[..., None] for x in (sent, sized))
-        share = wanted / torch.where(has > 0, has, 1)
-        return U @ (share * sent) @ V.mT, None, None
+        gradients = {
+            "svd": svd,
+            "unit gains": unit,
+            "unit gains with size": unit / size,
+            "svd without size": svd * size,
+        }
+        sent, wanted = gradients[ctx.direction], gradients[ctx.length_of]
+        has, gets = (length(x.flatten(-2))[..., None] for x in (sent, wanted))
+        share = gets / torch.where(has > 0, has, 1)
+        return _Once.apply(U @ (share * sent) @ V.mT), None, None
 
 
-def dissected_train(M: Tensor, direction: str, size: str) -> Tensor:
-    r"""Nearest rotation whose backward takes SVD's gradient apart: its direction, its length.
+def recombined_train(M: Tensor, direction: str, length: str) -> Tensor:
+    r"""Nearest rotation whose backward has the direction of one gradient, the length of another.
 
-    .. math:: g = \frac{d}{\lVert d \rVert}\,\lVert l \rVert, \qquad
-        d, l \in \{\,\Pi\,G\ (\text{even}),\ J\,G\ (\text{svd})\,\}
+    .. math:: g = \frac{d}{\lVert d \rVert}\,\lVert l \rVert, \qquad d, l \in \Big\{
+        J\,G\ (\text{svd}),\ \Pi\,G\ (\text{unit gains}),\
+        \frac{\sqrt3}{\lVert M \rVert}\,\Pi\,G\ (\text{unit gains with size}),\
+        \frac{\lVert M \rVert}{\sqrt3}\,J\,G\ (\text{svd without size})\Big\}
 
-    ``Pi`` is the projector on turns of ``R``: the Jacobian with all gains set to 1. With both
-    ``"svd"`` this is ``svd_orthogonalize``. The length of SVD's gradient has two causes, which
-    can be had one by one: the size of ``M`` and what is left of the gains, the pole.
-
-    .. math:: l = \frac{\sqrt3}{\lVert M \rVert}\,\Pi\,G\ (\text{scale}), \qquad
-        l = \frac{\lVert M \rVert}{\sqrt3}\,J\,G\ (\text{pole})
+    ``Pi`` is the projector on turns of ``R``: the Jacobian ``J`` with all gains set to 1. With
+    ``"svd"`` twice this is ``svd_orthogonalize``. The length of SVD's gradient has two causes:
+    the size of ``M``, and what is left of the gains, the pole. The last two lengths take them one
+    by one; as directions they are those of ``"unit gains"`` and ``"svd"``.
 
     Args:
         M: ``(..., 3, 3)`` matrices.
-        direction: ``"even"`` for the turn that the loss asks for, ``"svd"`` for the bent one.
-        size: the same choice for the length of the gradient, or ``"scale"``, or ``"pole"``.
+        direction: ``"svd"`` or ``"unit gains"``.
+        length: one of all four.
 
     Returns:
         ``(..., 3, 3)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
@@ -213,10 +251,43 @@ def dissected_train(M: Tensor, direction: str, size: str) -> Tensor:
 
     Source: chapter 14; the split is equation (9.2).
     """
-    require("dissected_train", M, 3, 3)
-    if direction not in ("even", "svd") or size not in ("even", "svd", "scale", "pole"):
-        raise ValueError(
-            "dissected_train expects a direction 'even' or 'svd' and a size 'even', 'svd', "
-            f"'scale' or 'pole', got {direction!r}, {size!r}"
-        )
-    return _Dissected.apply(M, direction, size)
+    require("recombined_train", M, 3, 3)
+    directions = ("svd", "unit gains")
+    lengths = (*directions, "unit gains with size", "svd without size")
+    for name, value, known in (("direction", direction, directions), ("length", length, lengths)):
+        if value not in known:
+            raise ValueError(
+                f"recombined_train expects a {name} of {', '.join(known)}, got {value!r}"
+            )
+    return _Recombined.apply(M, direction, length)[0]
+
+
+class _ItemClip(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, longest):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, ctx.longest = inputs
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * (ctx.longest / length(grad)).clamp(max=1), None
+
+
+def clip_item_gradients(x: Tensor, longest: float) -> Tensor:
+    """``x`` itself, with a backward that cuts each item's gradient to a length.
+
+    Args:
+        x: ``(..., n)`` numbers; an item is what stands along the last axis.
+        longest: the length that no gradient exceeds; shorter ones pass as they are.
+
+    Returns:
+        ``(..., n)`` the same numbers.
+
+    Source: chapter 14.
+    """
+    return _ItemClip.apply(x, longest)

@@ -188,7 +188,7 @@ def _train_group(
     stopped_at = torch.full((len(seeds),), -1, device=device)
     records: list[dict[str, Tensor]] = []
     for step, batch in enumerate(batches):
-        seen = head.starts_as if head.starts_as and 2 * step < steps else head
+        seen = head.at(step / steps)
         x = forward(parameters, batch.inputs)
         losses, gradient = _gradient_at_output(task, seen, x, batch.targets)
         finite = losses.isfinite() & gradient.flatten(1).isfinite().all(1)

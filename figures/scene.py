@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
-from rotlib.display.style import FAINT, INK, MUTED
+from figures.style import FAINT, INK, MUTED
 
 # Where the reader stands: screen right, screen up, and towards the eye, in world coordinates.
 _YAW, _PITCH = math.radians(-52), math.radians(30)

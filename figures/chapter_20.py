@@ -1,11 +1,13 @@
-"""What a projection costs: time for a matrix, and its share of a training step."""
+"""Drawings of chapter 20, fast orthogonalization."""
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from rotlib.display.draw.experiments import _plain_ticks
-from rotlib.display.style import COLORS, FAINT, INK, MUTED, canvas, styled
+from figures.shared import curves, plain_ticks
+from figures.style import COLORS, FAINT, INK, MUTED, canvas, styled
+
+__all__ = ["curves", "speeds", "step_times"]
 
 #: Ways to compute one and the same projection: its colour for ours, grey for the others.
 LINES = {
@@ -26,8 +28,8 @@ def speeds(table, methods: Sequence[str] = tuple(LINES)) -> Figure:
         ax.plot(rows["batch"], rows["best_ns"], line, marker="o", ms=4, color=color, label=name)
     ax.set(xscale="log", yscale="log", xlabel="matrices in the batch")
     ax.set_ylabel("nanoseconds for one matrix")
-    _plain_ticks(ax.xaxis, [1, 8, 64, 512, 4096, 100_000])
-    _plain_ticks(ax.yaxis, [10, 100, 1000, 10_000, 100_000])
+    plain_ticks(ax.xaxis, [1, 8, 64, 512, 4096, 100_000])
+    plain_ticks(ax.yaxis, [10, 100, 1000, 10_000, 100_000])
     figure.legend(loc="outside upper center", ncols=2, fontsize=10)
     return figure
 

@@ -1,68 +1,43 @@
 """One look for the whole book: one colour for each representation, sizes that a phone can show.
 
-The colours are those of Okabe and Ito, which stay apart for colour-blind readers.
+Colours and names are those of each head's record in :mod:`rotlib.experiments.heads`. The first
+ones are the colours of Okabe and Ito, which stay apart for colour-blind readers.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+
+from rotlib.experiments.heads import HEADS
 
 INK = "#1f2430"
 MUTED = "#7a8190"
 FAINT = "#d5d9e0"
 
+
+class _FieldOfHeads(Mapping):
+    """One field of every head in ``HEADS``, by the head's name; a head added there is in here."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    def __getitem__(self, name: str) -> str:
+        return getattr(HEADS[name], self.field)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(HEADS)
+
+    def __len__(self) -> int:
+        return len(HEADS)
+
+
 #: One colour for each representation, wherever it appears.
-COLORS = {
-    "euler": "#E69F00",
-    "rotvec": "#CC79A7",
-    "quaternion": "#56B4E9",
-    "5d": "#8C6D31",
-    "6d-gs": "#009E73",
-    "9d-svd": "#0072B2",
-    "9d-raw": "#D55E00",
-    "10d": "#6A4C93",
-    "6d-raw": "#7FCDBB",
-    "9d-raw-gs": "#F2A679",
-    "9d-svd-clamped": "#74A9CF",
-    "9d-svd-taylor": "#4B5FA5",
-    "9d-rpmg": "#9A9A2E",
-    "9d-fisher": "#4D4D4D",
-    "9d-raw-penalty": "#B2182B",
-    "9d-raw-then-svd": "#AA3FAA",
-    "9d-even": "#1B9E9E",
-    "9d-svd-direction": "#9370DB",
-    "9d-svd-length": "#5B3A1E",
-    "9d-even-scale": "#E6AB02",
-    "9d-svd-pole": "#C51B7D",
-    "9d-svd-clipped": "#3B7D23",
-}
+COLORS = _FieldOfHeads("color")
 
 #: What the heads of the experiments are called in figures and tables.
-LABELS = {
-    "euler": "Euler angles",
-    "rotvec": "rotation vector",
-    "5d": "5D",
-    "6d-gs": "6D",
-    "10d": "10D",
-    "9d-svd": "through SVD",
-    "9d-raw": "direct",
-    "6d-raw": "6D direct",
-    "9d-raw-gs": "direct + Gram–Schmidt",
-    "9d-svd-clamped": "through SVD, clamped",
-    "9d-svd-taylor": "through SVD, Taylor",
-    "9d-rpmg": "RPMG",
-    "9d-fisher": "matrix Fisher",
-    "9d-raw-penalty": "direct with penalty",
-    "9d-raw-then-svd": "direct, then through SVD",
-    "9d-even": "SVD, all gains 1",
-    "9d-svd-direction": "SVD, its direction only",
-    "9d-svd-length": "SVD, its length only",
-    "9d-even-scale": "SVD, all gains 1 over its size",
-    "9d-svd-pole": "SVD, its size taken out",
-    "9d-svd-clipped": "SVD, clipped item by item",
-}
+LABELS = _FieldOfHeads("label")
 
 #: The three planes of chapter 8, in the order of their gain's weakest to strongest sum s_i + s_j.
 PLANES = {(1, 2): "#56B4E9", (1, 3): "#CC79A7", (2, 3): "#D55E00"}

@@ -1,7 +1,6 @@
 """Figures that move: what a page gets, what a kernel gets, what is refused."""
 
 import html.parser
-import importlib
 
 import matplotlib
 
@@ -12,9 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rotlib.display import explore, show
-
-MODULE = importlib.import_module("rotlib.display.explore")
+from figures import explore, show, sliders
 
 
 def draw_bar(height):
@@ -55,7 +52,7 @@ class Tags(html.parser.HTMLParser):
 def shown(monkeypatch):
     """The bundles that ``display`` received."""
     bundles = []
-    monkeypatch.setattr(MODULE, "display", lambda bundle, raw: bundles.append(bundle))
+    monkeypatch.setattr(sliders, "display", lambda bundle, raw: bundles.append(bundle))
     return bundles
 
 
@@ -63,8 +60,8 @@ def shown(monkeypatch):
 def widgets(monkeypatch):
     """The live widgets that were made."""
     made = []
-    make = MODULE._widget
-    monkeypatch.setattr(MODULE, "_widget", lambda *args: made.append(make(*args)) or made[-1])
+    make = sliders._widget
+    monkeypatch.setattr(sliders, "_widget", lambda *args: made.append(make(*args)) or made[-1])
     return made
 
 
@@ -96,7 +93,7 @@ def test_show_refuses_a_figure_without_alt():
 
 def test_bundle_has_two_lives_and_a_text(shown):
     explore(draw_bar, height=[0, 1])
-    assert set(shown[0]) == {"text/html", "text/plain", MODULE.WIDGET_VIEW}
+    assert set(shown[0]) == {"text/html", "text/plain", sliders.WIDGET_VIEW}
     assert shown[0]["text/plain"] == "One bar of the height on the slider."
 
 
@@ -143,7 +140,7 @@ def test_live_widget_draws_again_when_its_slider_moves(shown, widgets):
     slider.value = 1
     assert image.value != before
     assert 'alt="One bar of the height on the slider. (height: 1)"' in image.value
-    assert shown[0][MODULE.WIDGET_VIEW]["model_id"] == widgets[0].model_id
+    assert shown[0][sliders.WIDGET_VIEW]["model_id"] == widgets[0].model_id
     assert slider.description == "height"
     assert [text for text, _ in slider.options] == ["0", "1"]
 
@@ -173,7 +170,7 @@ def test_labels_are_escaped(shown):
     ],
 )
 def test_values_are_written_with_the_decimals_they_need(values, texts):
-    assert MODULE._texts(values) == texts
+    assert sliders._texts(values) == texts
 
 
 @pytest.mark.parametrize(
@@ -212,7 +209,7 @@ def test_too_many_bytes_are_refused_with_their_number():
 
 @pytest.mark.parametrize("values", [[1.0, 1.0001, 1.0002], [1, 1.00001], [1e-8, 1e-3, 1]])
 def test_labels_tell_the_values_apart(values):
-    assert len(set(MODULE._texts(values))) == len(values)
+    assert len(set(sliders._texts(values))) == len(values)
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "figure"])
