@@ -112,7 +112,7 @@ grade: venv
 	$(BIN)/python assignments/grade.py "$(SUBMISSIONS)" --seed $(SEED) $(GRADE_FLAGS)
 
 claims: venv
-	$(BIN)/pytest tests/test_claims.py --write-claims -q
+	$(BIN)/python -m claims --write
 
 lint: venv
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Shared by all tests: seeded randomness, the hard points, two helpers, the pytest options."""
+"""Shared by all tests: seeded randomness, the hard points, two helpers, the markers."""
 
 import itertools
 import math
@@ -25,12 +25,10 @@ AXES = torch.nn.functional.normalize(torch.tensor(_SIGNS, dtype=F64), dim=-1)
 HALF_TURNS = 2 * AXES[:, :, None] * AXES[:, None, :] - EYE
 
 
-def pytest_addoption(parser):
-    parser.addoption("--write-claims", action="store_true", help="write the claims ledger")
-
-
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: too slow to repeat for every mutation of rotlib")
+    config.addinivalue_line(
+        "markers", "slow: not for the fast run, nor to repeat for every mutation of rotlib"
+    )
     wanted = os.environ.get("ROTLIB_UNDER_TEST")
     if wanted and not Path(rotlib.__file__).is_relative_to(wanted):
         raise pytest.UsageError("the rotlib that was imported is not the copy under test")

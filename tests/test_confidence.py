@@ -91,6 +91,26 @@ def test_rank_correlation_is_scipys(n):
         assert ours[k].item() == pytest.approx(spearmanr(x[k], y[k]).statistic, abs=1e-12)
 
 
+def test_equal_numbers_share_their_mean_rank():
+    x = torch.tensor([[1.0, 2, 2, 3, 3, 3], [5, 4, 4, 2, 1, 1]])
+    y = torch.tensor([[1.0, 1, 2, 2, 5, 4], [0, 0, 0, 1, 2, 3]])
+    ours = rank_correlation(x, y)
+    for k in range(2):
+        assert ours[k].item() == pytest.approx(spearmanr(x[k], y[k]).statistic, abs=1e-12)
+
+
+def test_there_is_no_rank_correlation_of_one_number_or_of_equal_ones():
+    assert rank_correlation(torch.ones(2, 5), gaussian(2, 5)).isnan().all()
+    assert rank_correlation(gaussian(2, 1), gaussian(2, 1)).isnan().all()
+    assert rank_correlation(gaussian(2, 0), gaussian(2, 0)).isnan().all()
+
+
+def test_rank_correlation_is_nan_where_a_number_is_not_finite():
+    x, y = gaussian(3, 8), gaussian(3, 8, seed=1)
+    x[0, 2], y[2, 5] = math.inf, math.nan
+    assert rank_correlation(x, y).isnan().tolist() == [True, False, True]
+
+
 def test_rank_correlation_sees_order_alone():
     x = gaussian(30)
     assert rank_correlation(x, x.exp()).item() == pytest.approx(1)

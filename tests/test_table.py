@@ -265,6 +265,11 @@ def test_the_summary_of_known_numbers():
     assert tuple(s.loc[("9d-raw", 500), ["low", "high"]]) == (1, 9)
 
 
+def test_one_seed_has_no_spread():
+    (line,) = summary(table(rows([7]))).to_dict("records")
+    assert line["low"] == line["median"] == line["high"] == 7
+
+
 def test_the_summary_is_of_the_metric_that_is_asked_for():
     t = table([row(10.0, seed=seed, p99_deg=100.0 + seed) for seed in range(3)])
     assert summary(t)["median"].tolist() == [10]
@@ -336,7 +341,7 @@ def normal_pairs(replicates, seeds, mean, spread):
 
 def test_the_interval_of_the_ratio_holds_the_truth_about_as_often_as_it_says():
     """Resampling 16 seeds is known to be a little narrow: about 92 % rather than 95 %."""
-    pairs = paired(table(*normal_pairs(150, 16, 0.2, 0.3)), "6d-gs", "9d-raw")
+    pairs = paired(table(*normal_pairs(60, 16, 0.2, 0.3)), "6d-gs", "9d-raw")
     held = (pairs["ratio_low"] <= math.exp(0.2)) & (math.exp(0.2) <= pairs["ratio_high"])
     assert 0.85 <= held.mean() <= 0.99
     width = np.log(pairs["ratio_high"] / pairs["ratio_low"]).mean()
@@ -345,7 +350,7 @@ def test_the_interval_of_the_ratio_holds_the_truth_about_as_often_as_it_says():
 
 def test_the_interval_of_the_median_holds_the_truth_most_of_the_time():
     rng = np.random.default_rng(2)
-    t = table(*(rows(rng.normal(50, 5, 8), steps=steps) for steps in range(1, 101)))
+    t = table(*(rows(rng.normal(50, 5, 8), steps=steps) for steps in range(1, 51)))
     s = summary(t)
     assert 0.85 <= ((s["low"] <= 50) & (s["high"] >= 50)).mean() <= 1
     assert (s["high"] - s["low"]).mean() < 4 * 1.25 * 5 / math.sqrt(8)

@@ -1,7 +1,7 @@
 """The claims ledger: ``{claims-ledger}`` shows ``book/claims.json`` as a table.
 
-The tests write the file; nothing in the table is typed by hand. Its texts may hold ``$...$``,
-citations and any other inline MyST.
+``python -m claims --write`` writes the file, and checks what it writes. Its texts may hold
+``$...$``, citations and any other inline MyST.
 """
 
 import json
@@ -11,7 +11,6 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 COLUMNS = ("Claim", "Predicted", "Measured", "Verdict")
-VERDICTS = ("holds", "fails", "depends", "open")
 
 
 class ClaimsLedger(SphinxDirective):
@@ -36,8 +35,6 @@ class ClaimsLedger(SphinxDirective):
 
     def row(self, claim):
         verdict = claim["verdict"]
-        if verdict not in VERDICTS:
-            raise self.error(f"claim {claim['id']}: verdict {verdict!r}, not one of {VERDICTS}")
         badge = nodes.inline(text=verdict, classes=["verdict", f"verdict-{verdict}"])
         statement = nodes.entry("", self.paragraph(claim["claim"]))
         statement += self.line("Source", claim["source"])
@@ -48,12 +45,12 @@ class ClaimsLedger(SphinxDirective):
         check = self.line("Check", "")
         check += nodes.literal(text=claim["check"])
         statement += check
-        if claim.get("note"):
+        if claim["note"]:
             statement += self.line("Note", claim["note"])
         row = nodes.row(ids=[nodes.make_id(f"claim-{claim['id']}")])
         row += statement
-        row += nodes.entry("", self.paragraph(str(claim["predicted"])))
-        row += nodes.entry("", self.paragraph(str(claim["measured"])))
+        row += nodes.entry("", self.paragraph(claim["predicted"]))
+        row += nodes.entry("", self.paragraph(claim["measured"]))
         row += nodes.entry("", nodes.paragraph("", "", badge))
         return row
 

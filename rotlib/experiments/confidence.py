@@ -1,6 +1,7 @@
 """What the singular values know: a confidence, and how well it ranks the errors."""
 
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from rotlib._input import require
@@ -36,19 +37,20 @@ def confidence(M: Tensor) -> Tensor:
 
 
 def rank_correlation(x: Tensor, y: Tensor) -> Tensor:
-    """Spearman's correlation along the last axis: Pearson's, of the ranks; ties are not averaged.
+    """Spearman's correlation along the last axis: Pearson's, of the ranks; equals share their mean.
 
     Args:
         x: ``(..., n)`` numbers.
         y: ``(..., n)`` numbers.
 
     Returns:
-        ``(...)`` values from -1 to 1; NaN where a number is not finite.
+        ``(...)`` values from -1 to 1; NaN where a number is not finite, or all are equal.
 
     Source: chapter 17.
     """
-    ranks = torch.stack([v.argsort(-1).argsort(-1).double() for v in (x, y)])
-    a, b = ranks - ranks.mean(-1, keepdim=True)
+    # SciPy's spearmanrho warns where all are equal and refuses a single item: NaN says as much.
+    ranks = [torch.from_numpy(rankdata(v.numpy(force=True), axis=-1)).to(v.device) for v in (x, y)]
+    a, b = (rank - rank.mean(-1, keepdim=True) for rank in ranks)
     correlation = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
     return correlation.where((x.isfinite() & y.isfinite()).all(-1), torch.nan)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import bootstrap
 
 KEYS = ["task", "variant", "head", "optimizer", "learning_rate", "steps", "seed"]
 COLUMNS = [*KEYS, "mean_deg", "median_deg", "p99_deg", "val_mean_deg", "status", "seconds"]
@@ -84,12 +85,12 @@ def tuned(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else table
 
 
-def _bootstrap(values: np.ndarray, statistic, draws: int = 10_000) -> tuple[float, float]:
-    """The central 95 % of a statistic over resampled seeds; ``values`` is ``(seeds,)``."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(statistic(values[picks], axis=1), [2.5, 97.5])
-    return float(low), float(high)
+def _interval(values: np.ndarray, statistic) -> tuple[float, float]:
+    """The central 95 % of a statistic over resampled seeds, the same on every call."""
+    if len(values) == 1:  # which SciPy refuses; there is nothing to resample
+        return float(values[0]), float(values[0])
+    found = bootstrap((values,), statistic, n_resamples=10_000, method="percentile", rng=0)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def summary(table: pd.DataFrame, metric: str = "mean_deg") -> pd.DataFrame:
@@ -104,7 +105,7 @@ def summary(table: pd.DataFrame, metric: str = "mean_deg") -> pd.DataFrame:
     rows = []
     for key, group in tuned(table).groupby([*CONFIGURATION, "steps"], sort=False):
         values = group[metric].fillna(STOPPED_DEG).to_numpy()
-        low, high = _bootstrap(values, np.median)
+        low, high = _interval(values, np.median)
         rows.append(
             dict(zip([*CONFIGURATION, "steps"], key, strict=True))
             | {
@@ -145,8 +146,8 @@ def paired(table: pd.DataFrame, head: str, against: str, metric: str = "mean_deg
         difference, ratio = (a - b).to_numpy(), np.log(a / b).to_numpy()
         row = dict(zip(["task", "variant", "optimizer", "steps"], key, strict=True))
         row["difference"] = float(difference.mean())
-        row["difference_low"], row["difference_high"] = _bootstrap(difference, np.mean)
+        row["difference_low"], row["difference_high"] = _interval(difference, np.mean)
         row["ratio"] = float(np.exp(ratio.mean()))
-        row["ratio_low"], row["ratio_high"] = (float(np.exp(x)) for x in _bootstrap(ratio, np.mean))
+        row["ratio_low"], row["ratio_high"] = (float(np.exp(x)) for x in _interval(ratio, np.mean))
         rows.append(row | {"seeds": len(difference)})
     return pd.DataFrame(rows)
