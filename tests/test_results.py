@@ -1,5 +1,9 @@
 """The tables of the long experiments: whole, accounted for, and still what the code gives."""
 
+import re
+import shlex
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +12,10 @@ from bench_orthogonalize import BATCHES
 from methods import METHODS
 from tables import accuracy
 
-from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
+from rotlib.experiments.entry import CONFIDENCE_KEYS, keys_of
+from rotlib.experiments.flags import read_flags
 from rotlib.experiments.heads import find_head
+from rotlib.experiments.plan import read_plan
 from rotlib.experiments.table import CONFIGURATION, KEYS, provenance, read_table, tuned
 from rotlib.experiments.tasks import find_task
 from rotlib.experiments.training import train
@@ -21,8 +27,46 @@ SEEDS = 8
 
 
 def read(path):
-    extra = [*KEYS, *CONFIDENCE_COLUMNS]
-    return read_table(path, extra) if path.stem == "confidence" else read_table(path)
+    return read_table(path, CONFIDENCE_KEYS) if path.stem == "confidence" else read_table(path)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """The entries of the published sweep by the table that they write."""
+    entries = read_plan(RESULTS / "plan.toml")
+    paths = dict.fromkeys(path for entry in entries for path in entry.tables)
+    return {path: [entry for entry in entries if path in entry.tables] for path in paths}
+
+
+def wanted(entries):
+    """The rows that these entries ask for, at the rates that their tables choose."""
+    units = [u for e in entries for u in e.tuning_units() + e.final_units(read(e.out))]
+    return {(*unit[:6], seed) for unit in units for seed in unit.seeds}
+
+
+def asked(request):
+    """The final configurations of an entry, or of flags: both use the same words."""
+    return set(
+        product(request.task, request.variant, request.heads, request.optimizers, request.steps)
+    )
+
+
+def unaccounted(runs, entries):
+    """What does not fit between recorded runs and the entries of their table."""
+    known = {entry.name: entry for entry in entries}
+    problems = [f"no run of {name}" for name in known.keys() - {run["entry"] for run in runs}]
+    for run in runs:
+        if run["entry"] not in known:
+            problems.append(f"no entry {run['entry']}")
+        elif "earlier_command" in run:
+            # Less than the entry, if it was given before the entry grew; never something else.
+            flags = read_flags(shlex.split(run["earlier_command"])[3:])
+            entry = known[run["entry"]]
+            same = (flags.tune_steps, flags.seeds) == (entry.tune_steps, entry.seeds)
+            rates = {rate for optimizer in flags.optimizers for rate in entry.rates[optimizer]}
+            if not (same and asked(flags) <= asked(entry) and set(flags.rates) <= rates):
+                problems.append(f"{run['entry']} does not cover {run['earlier_command']}")
+    return problems
 
 
 def test_there_are_tables():
@@ -35,9 +79,44 @@ def test_a_table_says_how_it_was_made(path):
     assert made["device"] in ("cpu", "cuda")
     assert made["runs"]
     for run in made["runs"]:
-        assert run.keys() >= {"command", "date", "minutes", "seeds", "torch", "rotlib", "python"}
-        assert run["command"].startswith("python -m rotlib.experiments.sweep ")
+        assert run.keys() >= {"entry", "date", "minutes", "seeds", "torch", "rotlib", "python"}
+        command = run["earlier_command"] if "earlier_command" in run else run["command"]
+        assert command.startswith("python -m rotlib.experiments.sweep ")
         assert run["seeds"] == SEEDS
+        if "earlier_command" not in run:  # one clean commit
+            assert re.fullmatch("[0-9a-f]{40}", run["commit"])
+
+
+def test_a_table_holds_what_the_plan_asks_for_and_nothing_else(plan):
+    assert set(plan) == set(TABLES)
+    for path, entries in plan.items():
+        there, asked_for = keys_of(read(path)), wanted(entries)
+        assert not asked_for - there, f"{path.name} lacks rows"
+        assert not there - asked_for, f"{path.name} has rows that no entry of the plan asks for"
+
+
+def test_a_row_too_few_and_one_too_many_are_found(plan):
+    path = RESULTS / "wahba.csv"
+    table, entries = read(path), plan[path]
+    row = table.index[table["seed"] == 7][0]
+    assert wanted(entries) - keys_of(table.drop(row)) == {tuple(table.loc[row, KEYS])}
+    without = [entry for entry in entries if entry.name != "wahba-long"]
+    assert {key[5] for key in keys_of(table) - wanted(without)} == {32000}
+
+
+def test_a_run_belongs_to_an_entry_and_every_entry_was_run(plan):
+    for path, entries in plan.items():
+        assert not unaccounted(provenance(path)["runs"], entries), path.stem
+
+
+def test_an_entry_renamed_or_a_run_misplaced_is_found(plan):
+    path = RESULTS / "wahba.csv"
+    runs, entries = provenance(path)["runs"], plan[path]
+    renamed = [replace(e, name="other") if e.name == "wahba-long" else e for e in entries]
+    assert unaccounted(runs, renamed) == ["no run of other", "no entry wahba-long"]
+    misplaced = [run | {"entry": "wahba"} for run in runs if run["entry"] == "wahba-long"]
+    (problem,) = unaccounted(misplaced, [e for e in entries if e.name == "wahba"])
+    assert problem.startswith("wahba does not cover python -m")
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)

@@ -24,6 +24,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from rotlib.experiments import sweep
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
+from rotlib.experiments.stamp import commit_of_the_code
 from rotlib.experiments.table import COLUMNS, KEYS, provenance, read_table
 from rotlib.experiments.training import train
 
@@ -241,6 +242,8 @@ def test_the_json_says_how_the_table_was_made(tmp_path, asked):
     assert before <= entry["date"] <= datetime.now(UTC).date().isoformat()
     assert 0 <= entry["minutes"] < 1
     assert (entry["workers"], entry["seeds"]) == (1, 2)
+    assert entry["entry"] is None  # of no plan
+    assert entry["commit"] == commit_of_the_code()
     assert entry["rotlib"] == version("rotlib")
     assert entry["torch"] == torch.__version__
     assert entry["python"] == platform.python_version()
@@ -366,17 +369,17 @@ def test_workers_that_die_three_times_in_a_row_end_the_sweep(tmp_path, monkeypat
         ("--optimizers adam,lion", "unknown optimizer lion"),
         ("--task wahba,kinematics --heads 9d-raw,6d-raw", "3x3 matrices, not two columns"),
         ("--task kinematics --variant clean,ambiguous", "kinematics has no ambiguous variant"),
-        ("--rates 1e-3,0", "--rates expects positive numbers, got 0.0"),
-        ("--rates=-1e-3", "--rates expects positive numbers, got -0.001"),
-        ("--rates 1e-3,nan", "--rates expects positive numbers, got nan"),
-        ("--rates inf", "--rates expects positive numbers, got inf"),
-        ("--rates ,", "--rates names nothing"),
-        ("--heads ,", "--heads names nothing"),
-        ("--steps 5,0", "--steps, --seeds, --workers expect at least 1, got 0"),
-        ("--seeds 0", "--steps, --seeds, --workers expect at least 1, got 0"),
-        ("--workers 0", "--steps, --seeds, --workers expect at least 1, got 0"),
-        ("--tune-steps 0", "--tune-steps expects at least 1, got 0"),
-        ("--tune-steps 5 --tune-seeds 3", "--tune-seeds expects 1 to 2: 3"),
+        ("--rates 1e-3,0", "sweep: rates expects positive numbers, got 0.0"),
+        ("--rates=-1e-3", "sweep: rates expects positive numbers, got -0.001"),
+        ("--rates 1e-3,nan", "sweep: rates expects positive numbers, got nan"),
+        ("--rates inf", "sweep: rates expects positive numbers, got inf"),
+        ("--rates ,", "sweep: rates names nothing for adam"),
+        ("--heads ,", "sweep: heads names nothing"),
+        ("--steps 5,0", "sweep: steps expects at least 1, got 0"),
+        ("--seeds 0", "sweep: seeds expects at least 1, got 0"),
+        ("--workers 0", "sweep: workers expects at least 1, got 0"),
+        ("--tune-steps 0", "sweep: tune-steps expects at least 1, got 0"),
+        ("--tune-steps 5 --tune-seeds 3", "sweep: tune-seeds expects 1 to 2, got 3"),
         ("--task points --clouds missing", "clouds: missing is not a folder"),
         ("--clouds .", "clouds are for the points task, not for wahba"),
         ("--confidence sure", "--out and --confidence expect names in .csv, got sure"),

@@ -1,0 +1,146 @@
+"""One entry of a sweep: what is to be trained, and what its tables still lack."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
+from rotlib.experiments.heads import Head, find_head
+from rotlib.experiments.table import COLUMNS, KEYS, best_rates, read_table
+from rotlib.experiments.tasks import Task, find_task
+from rotlib.experiments.training import OPTIMIZERS
+
+CONFIDENCE_KEYS = [*KEYS, *CONFIDENCE_COLUMNS]
+#: What an entry need not say.
+DEFAULTS = {"variant": ["clean"], "optimizers": ["adam"], "seeds": 8}
+
+
+class Unit(NamedTuple):
+    """One configuration and the seeds that it lacks."""
+
+    task: str
+    variant: str
+    head: str
+    optimizer: str
+    learning_rate: float
+    steps: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One experiment: every task with every variant, head and optimiser.
+
+    Attributes:
+        rates: optimiser to its grid of learning rates.
+        tune_steps: the budget at which validation chooses the rate; ``None``: all rates are run.
+        clouds: whether the points are those of a folder.
+        name: of the entry in its plan; ``None`` for an entry of flags.
+    """
+
+    task: Sequence[str]
+    variant: Sequence[str]
+    heads: Sequence[str]
+    optimizers: Sequence[str]
+    rates: dict[str, Sequence[float]]
+    steps: Sequence[int]
+    seeds: int
+    tune_steps: int | None
+    tune_seeds: int
+    out: Path
+    confidence: Path | None = None
+    clouds: bool = False
+    name: str | None = None
+
+    def columns(self, path: Path) -> list[str]:
+        """Of that one of its tables."""
+        return CONFIDENCE_KEYS if path == self.confidence else COLUMNS
+
+    @property
+    def tables(self) -> list[Path]:
+        """The files that it writes; the table comes last."""
+        return [path for path in (self.confidence, self.out) if path]
+
+    def check(self, clouds: str | None = None, skip_unreadable: bool = False) -> None:
+        """Fail before hours are spent, not after: sound numbers, and every task takes every head.
+
+        Raises:
+            ValueError: names what is wrong.
+        """
+        for name in ("task", "variant", "heads", "optimizers", "steps"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} names nothing")
+        if unknown := set(self.optimizers) - set(OPTIMIZERS):
+            raise ValueError(f"unknown optimizer {', '.join(sorted(unknown))}")
+        counts = [("steps", n) for n in self.steps] + [("seeds", self.seeds)]
+        if self.tune_steps is not None:
+            counts.append(("tune-steps", self.tune_steps))
+        for name, count in counts:
+            if count < 1:
+                raise ValueError(f"{name} expects at least 1, got {count}")
+        if not 1 <= self.tune_seeds <= self.seeds:
+            raise ValueError(f"tune-seeds expects 1 to {self.seeds}, got {self.tune_seeds}")
+        for optimizer in self.optimizers:
+            if not self.rates.get(optimizer):
+                raise ValueError(f"rates names nothing for {optimizer}")
+            if unsound := [r for r in self.rates[optimizer] if not 0 < r < float("inf")]:
+                raise ValueError(f"rates expects positive numbers, got {unsound[0]}")
+        for task_name, variant in itertools.product(self.task, self.variant):
+            task = find_task(task_name, variant, clouds if self.clouds else None, skip_unreadable)
+            batch = task.sample(2, torch.Generator().manual_seed(0), "train")
+            for name in self.heads:
+                head = find_head(name)
+                shape = (2, head.width) if task.rotations == 1 else (2, task.rotations, head.width)
+                task.loss(head.train(torch.randn(shape)), batch.targets)
+
+    def tuning_units(self) -> list[Unit]:
+        """The first stage: every rate at the budget of tuning; nothing without tuning."""
+        if self.tune_steps is None:
+            return []
+        return self._units([self.tune_steps], lambda key: self.rates[key[3]], self.tune_seeds)
+
+    def final_units(self, table: pd.DataFrame) -> list[Unit]:
+        """The second stage: the rates that ``table``, with the first stage in it, chooses."""
+        if self.tune_steps is None:
+            return self._units(self.steps, lambda key: self.rates[key[3]], self.seeds)
+        chosen = best_rates(table[table["seed"] < self.tune_seeds], self.tune_steps)
+        return self._units(self.steps, lambda key: [chosen[key]], self.seeds)
+
+    def _units(
+        self, steps: Sequence[int], rates_of: Callable[[tuple], Sequence[float]], seeds: int
+    ) -> list[Unit]:
+        return [
+            Unit(*key, rate, budget, tuple(range(seeds)))
+            for key in itertools.product(self.task, self.variant, self.heads, self.optimizers)
+            for rate in rates_of(key)
+            for budget in steps
+        ]
+
+    def missing(self, wanted: Sequence[Unit]) -> list[Unit]:
+        """What its tables lack of these units."""
+        done = keys_of(read_table(self.out))
+        both = done
+        if self.confidence:
+            both = done & keys_of(read_table(self.confidence, CONFIDENCE_KEYS))
+        units = []
+        for unit in wanted:
+            enough = both if knows_confidence(find_task(unit.task), find_head(unit.head)) else done
+            seeds = tuple(seed for seed in unit.seeds if (*unit[:6], seed) not in enough)
+            if seeds:
+                units.append(unit._replace(seeds=seeds))
+        return sorted(units, key=lambda unit: -unit.steps)  # the longest first: no straggler
+
+
+def keys_of(table: pd.DataFrame) -> set[tuple]:
+    """Configuration and seed of each row."""
+    return set(table[KEYS].itertuples(index=False, name=None))
+
+
+def knows_confidence(task: Task, head: Head) -> bool:
+    """Whether the singular values of an output are those of one rotation."""
+    return task.rotations == 1 and head.width == 9
