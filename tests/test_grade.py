@@ -366,22 +366,25 @@ def test_memory_and_files_are_limited(tmp_path):
         assert pool.apply(use_too_much, [tmp_path]) == ["memory", "File too large"]
 
 
-def test_orphans_are_ended_and_nobody_else(tmp_path):
-    """The home tells whose process it is, also when its parent has gone."""
-    orphan = "import subprocess; print(subprocess.Popen(['sleep', '99'], stdout=-3).pid)"
-    command = [sys.executable, "-S", "-c", orphan]
-    options = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
-    ours, theirs = (
-        int(
-            subprocess.run(
-                command, env={"HOME": home, "PATH": os.environ["PATH"]}, **options
-            ).stdout
-        )
-        for home in (str(tmp_path.with_name("another")), str(tmp_path / "home"))
+def orphan(home):
+    """The id of a process with this home, whose parent has gone."""
+    code = "import subprocess; print(subprocess.Popen(['sleep', '99'], stdout=-3).pid)"
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
+    return int(run.stdout)
+
+
+def test_orphans_are_ended_and_nobody_else(tmp_path):
+    """The home tells whose process it is."""
+    theirs, ours = orphan(tmp_path / "home"), orphan(tmp_path.with_name("another"))
     sandbox.kill(tmp_path)
-    assert not psutil.pid_exists(theirs) or psutil.Process(theirs).status() == "zombie"
-    assert psutil.pid_exists(ours)
+    states = {process.pid: process.info["status"] for process in psutil.process_iter(["status"])}
+    assert states.get(theirs, "gone") in ("gone", psutil.STATUS_ZOMBIE)
+    assert states[ours] != psutil.STATUS_ZOMBIE
     psutil.Process(ours).kill()
 
 
