@@ -30,6 +30,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "exhaustive: left to make test-all")
     config.addinivalue_line("markers", "slow: too slow to repeat for every mutation of rotlib")
     wanted = os.environ.get("ROTLIB_UNDER_TEST")
     if wanted and not Path(rotlib.__file__).is_relative_to(wanted):
