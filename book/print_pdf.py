@@ -4,14 +4,12 @@ The browser does the setting: equations by MathJax, one still picture in place o
 and references as in the pages. Run as ``python book/print_pdf.py IN.html OUT.pdf``.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
+import browser
 from playwright.sync_api import sync_playwright
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 MINUTES = 5
 FOOTER = (
     '<div style="width:100%;font-size:8px;color:#777;text-align:center">'
@@ -20,16 +18,13 @@ FOOTER = (
 
 
 def print_page(source: Path, target: Path) -> None:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        raise SystemExit(f"make pdf needs one of {', '.join(BROWSERS)}: none is installed")
     with sync_playwright() as playwright:
         # Sphinx writes addresses as if the page lay at the root of its build.
         text = source.read_text(encoding="utf-8").replace('"../_static/', '"_static/')
         at_root = source.resolve().parent.parent / "print.html"
         at_root.write_text(text, encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        page = browser.new_page()
+        chromium = browser.launch(playwright)
+        page = chromium.new_page()
         page.set_default_timeout(MINUTES * 60_000)
         page.goto(at_root.as_uri())
         page.evaluate("MathJax.startup.promise.then(() => null)")
@@ -46,7 +41,7 @@ def print_page(source: Path, target: Path) -> None:
             tagged=True,
             print_background=True,
         )
-        browser.close()
+        chromium.close()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,16 @@ rule and expects its check to notice: a check that cannot fail checks nothing.
 import copy
 import json
 import re
-from pathlib import Path
+from functools import cache
 from statistics import median
 
 import nbformat
 import pytest
+from built_book import CHAPTERS as IN_CONTENTS
+from built_book import ROOT
 
-CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "chapters").glob("*.ipynb"))
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+BOOK = ROOT / "book"
 SECTIONS = [
     "Guess first",
     "Break it",
@@ -65,7 +68,7 @@ def check_size(notebook):
 def check_opening(notebook):
     first = notebook.cells[0].source
     assert re.match(r"# \d+\. \S", first), "the title is not `# N. Title`"
-    assert "**The question.**" in first
+    assert "**The question.**" in first, "the first cell lacks `**The question.** ...`"
     opening = notebook.cells[:4]
     text = "\n".join(cell.source for cell in opening)
     for words in ("You will be able to", "You need", "minutes"):
@@ -75,12 +78,13 @@ def check_opening(notebook):
 
 def check_sections(notebook):
     found = re.findall(r"^## (.+?)\s*$", "\n".join(prose(notebook)), re.MULTILINE)
-    assert [title for title in found if title in SECTIONS] == SECTIONS, found
+    shown = [title for title in found if title in SECTIONS]
+    assert shown == SECTIONS, f"the sections {SECTIONS} in this order, not {found}"
 
 
 def check_comparisons(notebook):
-    assert sources(notebook).count("compare(") >= 3
-    assert "explore(" in sources(notebook)
+    assert sources(notebook).count("compare(") >= 3, "fewer than 3 lines of `compare(...)`"
+    assert "explore(" in sources(notebook), "no figure that the reader moves, `explore(...)`"
 
 
 def check_tables(notebook):
@@ -108,7 +112,8 @@ def check_exercises(notebook):
 
 def check_executed_in_order(notebook):
     counts = [cell.execution_count for cell in code(notebook)]
-    assert counts == list(range(1, len(counts) + 1)), counts
+    in_order = list(range(1, len(counts) + 1))
+    assert counts == in_order, f"run it by `make notebooks`: cells were run as {counts}"
 
 
 def check_no_error(notebook):
@@ -124,7 +129,7 @@ def check_no_machine_path(notebook):
 
 
 def check_no_widget_state(notebook):
-    assert "widgets" not in notebook.metadata
+    assert "widgets" not in notebook.metadata, "widget state: run it by `make notebooks`"
     for output in outputs(notebook):
         assert not any("widget-view" in key for key in output.get("data", {}))
 
@@ -157,10 +162,15 @@ def check_no_bare_value(notebook):
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
 
 
+@cache
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_chapter(path, check):
-    check(nbformat.read(path, as_version=4))
+    check(read(path))
 
 
 def sound_notebook():
@@ -275,9 +285,30 @@ def test_no_check_is_left_untried():
     assert {check for check, _ in BREAKAGES} == set(CHECKS)
 
 
+# What a new chapter needs beside its notebook. Its code exercise: tests/test_exercises.py.
+NUMBERS = [int(path.stem[:2]) for path in CHAPTERS]
+
+
+def test_chapters_count_up_from_one():
+    assert NUMBERS == [*range(1, len(CHAPTERS) + 1)], "name a notebook chapters/NN_name.ipynb"
+    titles = [read(path).cells[0].source.split(".")[0] for path in CHAPTERS]
+    assert titles == [f"# {n}" for n in NUMBERS], "begin each with `# N. Title`, N as in its name"
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    names = [f"chapters/{path.stem}" for path in CHAPTERS]
+    assert names == IN_CONTENTS, "name each in _toc.yml, in order: `- file: chapters/NN_name`"
+
+
+def test_every_chapter_has_a_board_plan():
+    text = (BOOK / "instructors.md").read_text(encoding="utf-8")
+    plans = re.findall(r"^\*\*(\d+)\. .*?\*Aim:", text, re.MULTILINE)
+    assert plans == [*map(str, NUMBERS)], "book/instructors.md needs `**N. Title.** *Aim:* ...`"
+
+
 def test_every_chapter_says_what_it_takes_and_fits_into_binder():
-    status = json.loads((CHAPTERS[0].parents[1] / "book" / "execution.json").read_text())
-    assert list(status) == [path.stem for path in CHAPTERS]
+    status = json.loads((BOOK / "execution.json").read_text())
+    assert list(status) == [path.stem for path in CHAPTERS], "`make notebooks` runs and times them"
     for name, run in status.items():
         assert 0 < run["seconds"] < 120, name
         assert run["megabytes"] is None or 100 < run["megabytes"] < 2000, name

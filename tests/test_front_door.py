@@ -1,9 +1,15 @@
 """What the world sees of a page: addresses, descriptions, the map of the site, the lost page."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import front_door
 import pytest
+from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
 
@@ -39,45 +45,99 @@ def test_a_page_is_described_by_its_question():
     assert len(long) <= front_door.LENGTH + 2 and long.endswith("word …")
 
 
-def app(base):
-    return SimpleNamespace(config=SimpleNamespace(html_baseurl=base, root_doc="book/preface"))
-
-
-def tags(base, **context):
-    context = {"title": "Turns &amp; <em>signs</em>", **context}
-    front_door.describe(app(base), "book/x", "page.html", context, page("Why?"))
-    return context["metatags"]
-
-
-def test_preview_and_address_need_a_site():
-    assert 'content="Why?"' in tags("")
-    assert "og:image" not in tags("") and "og:url" not in tags("")
-    known = tags("https://ada.github.io/turns/")
-    assert "https://ada.github.io/turns/_static/social.png" in known
-    assert "https://ada.github.io/turns/book/x.html" in known
-
-
 def test_a_description_of_its_own_is_kept():
-    own = '<meta content="Mine" name="description" />'
-    assert tags("", metatags=own).count('name="description"') == 1
-    assert '"og:description" content="Mine"' in tags("", metatags=own)
+    document = page("Why?")
+    document += nodes.meta("", name="description", content="Mine")
+    assert front_door.description(document) == "Mine"
 
 
-def test_the_lost_page_works_at_any_depth():
-    [(name, context, template)] = front_door.lost_page(app("https://ada.github.io/turns/"))
-    assert (name, template) == ("404", "page.html")
-    assert '<base href="https://ada.github.io/turns/" />' in context["metatags"]
-    assert 'href="book/preface.html"' in context["body"]
+CHAPTER = """Turns & *signs*
+===============
+
+**The question.** Why "six", & not <seven>?
+
+Because.
+"""
+OWN = """.. meta::
+   :description: A page of its own words
+
+Other
+=====
+
+Some text, with a link to :doc:`/book/x`.
+"""
 
 
-def test_the_map_names_every_page(tmp_path):
+def build(folder, address):
+    """A book of three pages with the extension and the theme; the folder of its files."""
+    (folder / "book").mkdir()
+    (folder / "index.rst").write_text("Home\n====\n\n.. toctree::\n   :glob:\n\n   book/*\n")
+    (folder / "book" / "x.rst").write_text(CHAPTER)
+    (folder / "book" / "y.rst").write_text(OWN)
+    others = ("BOOK_REPOSITORY_URL", "GITHUB_REPOSITORY")
+    environment = {name: value for name, value in os.environ.items() if name not in others}
+    environment["BOOK_SITE_URL"] = address
+    environment["PYTHONPATH"] = str(Path(front_door.__file__).parent)
+    command = f"{sys.executable} -m sphinx -W -q -C -D extensions=front_door -D smartquotes=0"
+    command = [*command.split(), "-D", "html_theme=sphinx_book_theme", "-D", "html_title=Turns"]
+    subprocess.run([*command, folder, folder / "out"], check=True, env=environment)
+    return folder / "out"
+
+
+def metas(site, name):
+    tags = BeautifulSoup((site / f"{name}.html").read_text(), "html.parser").find_all("meta")
+    pairs = [(tag.get("property") or tag.get("name"), tag.get("content")) for tag in tags]
+    seen = [(key, value) for key, value in pairs if re.match("description|og:|twitter:", key or "")]
+    assert len(dict(seen)) == len(seen), f"said twice: {seen}"
+    return dict(seen)
+
+
+def addresses(site, name):
+    tags = BeautifulSoup((site / f"{name}.html").read_text(), "html.parser").find_all(True)
+    found = [tag.get("href") or tag.get("src") for tag in tags]
+    return [address for address in found if address and not address.startswith("#")]
+
+
+def test_a_site_has_previews_a_map_and_a_lost_page(tmp_path):
+    site = build(tmp_path, "https://example.org/turns")
+    base = "https://example.org/turns/"
+    seen = metas(site, "book/x")
+    assert seen["description"] == seen["og:description"] == 'Why "six", & not <seven>?'
+    assert seen["og:title"] == "Turns & signs"
+    assert seen["og:site_name"] == seen["og:image:alt"] == "Turns"
+    assert seen["og:url"] == f"{base}book/x.html"
+    assert seen["og:image"] == f"{base}_static/social.png"
+    assert seen["twitter:card"] == "summary_large_image"
+    own = metas(site, "book/y")
+    assert own["description"] == own["og:description"] == "A page of its own words"
+    for name in ("index", "book/x", "book/y"):
+        assert f"<loc>{base}{name}.html</loc>" in (site / "sitemap.xml").read_text()
+    assert (site / "sitemap.xml").read_text().count("<loc>") == 3
+    assert f"Sitemap: {base}sitemap.xml" in (site / "robots.txt").read_text()
+    own_page = f"{base}404.html"
+    lost = [address for address in addresses(site, "404") if address != own_page]
+    assert all(address.startswith("/turns/") for address in lost), lost
+    assert "/turns/index.html" in lost
+    assert not list(site.rglob("*social_previews*")), "a picture was drawn for each page"
+
+
+def test_without_an_address_what_needs_one_is_left_out(tmp_path):
+    site = build(tmp_path, "")
+    seen = metas(site, "book/x")
+    assert seen == {"description": 'Why "six", & not <seven>?'}
+    assert metas(site, "book/y")["description"] == "A page of its own words"
+    assert not (site / "sitemap.xml").exists() and not (site / "robots.txt").exists()
+    assert all(address.startswith("/") for address in addresses(site, "404"))
+
+
+def test_the_map_is_whole_after_a_build_that_writes_little(tmp_path):
+    """As sphinx-sitemap's is not, which lists the pages that the last build wrote."""
+    pages = {"book/a", "chapters/b"}
     site = SimpleNamespace(
         config=SimpleNamespace(html_baseurl="https://ada.github.io/turns/"),
-        builder=SimpleNamespace(format="html"),
-        env=SimpleNamespace(found_docs={"book/a", "chapters/b"}),
+        builder=SimpleNamespace(name="html"),
+        env=SimpleNamespace(found_docs=pages),
         outdir=tmp_path,
     )
     front_door.write_map(site, None)
-    text = (tmp_path / "sitemap.xml").read_text()
-    assert text.count("<loc>https://ada.github.io/turns/") == 2
-    assert "sitemap.xml" in (tmp_path / "robots.txt").read_text()
+    assert (tmp_path / "sitemap.xml").read_text().count("<loc>https://ada.github.io/turns/") == 2

@@ -1,7 +1,9 @@
 """What the world sees of a page before opening it: description, preview, icon, map, lost pages.
 
-A preview picture and a map of the site need an absolute address. It is that of the GitHub Pages of
-this copy's own repository, or ``BOOK_SITE_URL``; without either they are left out.
+``sphinxext-opengraph`` writes the preview, ``sphinx-notfound-page`` the lost page; here they learn
+what each page is about and the book's address: that of the GitHub Pages of this copy's own
+repository, or ``BOOK_SITE_URL``. A preview and a map of the site need an absolute address: without
+one they are left out.
 """
 
 import os
@@ -15,6 +17,7 @@ from docutils import nodes
 
 QUESTION = re.compile(r"^The question\.\s*")
 LENGTH = 200
+LARGE_PICTURE = '<meta name="twitter:card" content="summary_large_image" />'
 LOST = """<h1>This page is not here</h1>
 <p>It may have moved. The <a href="{home}">first page</a> has the way in, and the list on the
 left all chapters. The search finds words such as <em>Procrustes</em> or <em>6D</em>.</p>"""
@@ -33,11 +36,26 @@ def site_url(folder, environment=os.environ):
 
 
 def set_site(app, config):
-    config.html_baseurl = site_url(app.srcdir) or ""
+    base = site_url(app.srcdir)
+    # A server shows the lost page at any depth, so that its links must start at the host's root.
+    config.notfound_urls_prefix = path = urlsplit(base or "/").path
+    body = LOST.format(home=f"{path}{config.root_doc}.html")
+    config.notfound_context = {"title": "Not found", "body": body}
+    if base:
+        config.html_baseurl = config.ogp_site_url = base
+        config.ogp_site_name, config.ogp_type = config.html_title, "article"
+        config.ogp_image = "_static/social.png"
+        config.ogp_custom_meta_tags = [LARGE_PICTURE]
 
 
 def description(doctree):
-    """The first paragraph: in a chapter its question."""
+    """What the page says of itself, else its first paragraph: in a chapter its question.
+
+    The library's own runs on through headings, lists and TeX, and stops in the middle of a word.
+    """
+    for own in doctree.findall(nodes.meta):
+        if own.get("name") == "description":
+            return own["content"]
     paragraph = next(doctree.findall(nodes.paragraph), None)
     text = QUESTION.sub("", " ".join(paragraph.astext().split())) if paragraph else ""
     if len(text) <= LENGTH:
@@ -48,47 +66,32 @@ def description(doctree):
 def describe(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
-    tags = context.get("metatags", "")
-    found = re.search(r'<meta[^>]*content="([^"]*)"[^>]*name="description"', tags)
-    text = found.group(1) if found else escape(description(doctree))
-    if not found:
-        tags += f'\n<meta name="description" content="{text}" />'
-    title = escape(nodes.Text(context.get("title", "")).astext())
-    title = re.sub(r"&lt;.*?&gt;", "", title)
-    facts = {"og:type": "article", "og:title": title, "og:description": text}
-    if app.config.html_baseurl:
-        facts["og:url"] = f"{app.config.html_baseurl}{pagename}.html"
-        facts["og:image"] = f"{app.config.html_baseurl}_static/social.png"
-        facts["twitter:card"] = "summary_large_image"
-    for name, value in facts.items():
-        tags += f'\n<meta property="{name}" content="{value}" />'
-    context["metatags"] = tags
-
-
-def lost_page(app):
-    # A server shows it at any depth, so that its links must not be relative.
-    base = app.config.html_baseurl
-    head = f'<base href="{base}" />' if base else ""
-    body = LOST.format(home=f"{app.config.root_doc}.html")
-    yield "404", {"title": "Not found", "body": body, "metatags": head}, "page.html"
+    text = escape(description(doctree))
+    if 'name="description"' not in context["metatags"]:
+        context["metatags"] += f'\n<meta name="description" content="{text}" />'
+    context["meta"] = {**(context["meta"] or {}), "og:description": text}
 
 
 def write_map(app, exception):
+    # sphinx-sitemap lists the pages that a build writes: all others are gone after a small change.
     base = app.config.html_baseurl
-    if exception or app.builder.format != "html" or not base:
+    if exception or app.builder.name != "html":
         return
     pages = sorted(app.env.found_docs)
-    lines = [f"  <url><loc>{base}{page}.html</loc></url>" for page in pages]
-    head = '<?xml version="1.0" encoding="UTF-8"?>'
-    text = "\n".join([head, '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">', *lines])
-    Path(app.outdir, "sitemap.xml").write_text(f"{text}\n</urlset>\n", encoding="utf-8")
+    urls = "".join(f"<url><loc>{base}{page}.html</loc></url>\n" for page in pages)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{space}">\n{urls}</urlset>\n'
+    Path(app.outdir, "sitemap.xml").write_text(text, encoding="utf-8")
     robots = f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n"
     Path(app.outdir, "robots.txt").write_text(robots, encoding="utf-8")
 
 
 def setup(app):
     app.connect("config-inited", set_site)
-    app.connect("html-page-context", describe, priority=800)
-    app.connect("html-collect-pages", lost_page)
-    app.connect("build-finished", write_map)
+    # Before opengraph, which has the default priority.
+    app.connect("html-page-context", describe, priority=400)
+    app.setup_extension("notfound.extension")
+    if site_url(app.srcdir):
+        app.setup_extension("sphinxext.opengraph")
+        app.connect("build-finished", write_map)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
