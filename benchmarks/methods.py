@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from rotlib import svd_orthogonalize
-from rotlib.orthogonalize import pair_gains, signed_svd
+from rotlib.svd import pair_gains, signed_svd
 
 
 def svd_and_autograd(M: Tensor) -> Tensor:

@@ -94,11 +94,13 @@ def length_and_not_direction():
     steps, tasks = 2000, ("wahba", "points")
     direction, length = (
         {task: ratios(task, head, "9d-svd").ratio[steps] for task in tasks}
-        for head in ("9d-svd-direction", "9d-svd-length")
+        for head in ("9d-svd-length-of-unit-gains", "9d-svd-direction-of-unit-gains")
     )
 
     def won(task, budgets):
-        lead, back = (ratios(task, head, "9d-svd").ratio for head in ("9d-raw", "9d-even"))
+        lead, back = (
+            ratios(task, head, "9d-svd").ratio for head in ("9d-raw", "9d-svd-unit-gains")
+        )
         return {budget: math.log(back[budget]) / math.log(lead[budget]) for budget in budgets}
 
     return {
@@ -134,7 +136,12 @@ def length_and_not_direction():
 )
 def pole_and_not_size():
     steps, tasks = 2000, ("wahba", "points")
-    heads = ("9d-svd-pole", "9d-even-scale", "9d-svd-clipped", "9d-even")
+    heads = (
+        "9d-svd-without-size",
+        "9d-svd-unit-gains-with-size",
+        "9d-svd-item-clip",
+        "9d-svd-unit-gains",
+    )
     found = {task: [ratios(task, head, "9d-svd").ratio[steps] for head in heads] for task in tasks}
     rows = list(found.values())
     return {
@@ -168,7 +175,7 @@ def pole_and_not_size():
 def even_gains_win():
     early, long, longest = 500, 8000, 32000
     rows = {
-        (task, against): ratios(task, "9d-even", against)
+        (task, against): ratios(task, "9d-svd-unit-gains", against)
         for task in ("wahba", "points", "images")
         for against in ("9d-raw", "9d-svd")
     }

@@ -10,8 +10,8 @@ from torch import Tensor
 from figures import scene
 from figures.shared import curves
 from figures.style import COLORS, FAINT, MUTED, canvas, styled
-from rotlib.euler import euler_to_matrix
-from rotlib.jacobians import euler_jacobian, tangent_basis
+from rotlib.euler import euler_jacobian, euler_to_matrix
+from rotlib.matrix import tangent_basis
 
 #: Colours of a first, second and third angle.
 ANGLE_COLORS = (COLORS["euler"], MUTED, COLORS["9d-svd"])

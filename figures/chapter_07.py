@@ -9,18 +9,12 @@ from torch import Tensor
 
 from figures.shared import curves
 from figures.style import COLORS, INK, canvas, styled
-from rotlib.euler import matrix_to_euler
-from rotlib.jacobians import (
-    euler_jacobian,
-    gram_schmidt_jacobian,
-    quaternion_jacobian,
-    rotvec_right_jacobian,
-    svd_jacobian,
-    tangent_basis,
-)
-from rotlib.orthogonalize import matrix_to_rot6d
-from rotlib.quaternion import matrix_to_quaternion
-from rotlib.rotvec import matrix_to_rotvec, rotvec_to_matrix
+from rotlib.codes import matrix_to_rot6d
+from rotlib.euler import euler_jacobian, matrix_to_euler
+from rotlib.matrix import tangent_basis
+from rotlib.orthogonalize import gram_schmidt_jacobian, svd_jacobian
+from rotlib.quaternion import matrix_to_quaternion, quaternion_jacobian
+from rotlib.rotvec import matrix_to_rotvec, rotvec_right_jacobian, rotvec_to_matrix
 
 __all__ = ["condition_numbers", "curves", "spectra_at"]
 

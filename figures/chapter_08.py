@@ -6,8 +6,8 @@ from torch import Tensor
 
 from figures import scene
 from figures.style import MUTED, PLANES, canvas, styled
-from rotlib.jacobians import svd_jacobian_spectrum
-from rotlib.orthogonalize import signed_svd
+from rotlib.orthogonalize import svd_jacobian_spectrum
+from rotlib.svd import signed_svd
 
 
 @styled

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from figures.shared import training_curves, triangle_axes
 from figures.style import COLORS, canvas, styled
-from rotlib.orthogonalize import signed_svd
+from rotlib.svd import signed_svd
 
 __all__ = ["kappa_histogram", "training_curves", "triangle"]
 

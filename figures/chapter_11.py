@@ -8,9 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from figures.style import COLORS, INK, MUTED, canvas, styled
-from rotlib.jacobians import (
-    gram_schmidt_spectrum,
-)
+from rotlib.orthogonalize import gram_schmidt_spectrum
 
 
 @styled

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from figures.style import canvas, styled
-from rotlib.orthogonalize import signed_svd, svd_orthogonalize
+from rotlib.orthogonalize import svd_orthogonalize
+from rotlib.svd import signed_svd
 
 
 def _poles(M: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,37 +15,41 @@ from rotlib.codes import (
     rot10d_to_matrix,
 )
 from rotlib.distance import chordal_distance, geodesic_distance, geodesic_distance_naive
-from rotlib.euler import euler_to_matrix, matrix_to_euler
-from rotlib.jacobians import (
-    DERIVATIVES,
-    autograd_jacobian,
-    euler_jacobian,
+from rotlib.euler import euler_jacobian, euler_to_matrix, matrix_to_euler
+from rotlib.jacobians import DERIVATIVES, autograd_jacobian
+from rotlib.matrix import hat, is_rotation, random_rotations, vee
+from rotlib.orthogonalize import (
+    gram_schmidt,
     gram_schmidt_jacobian,
     gram_schmidt_spectrum,
-    quaternion_jacobian,
-    rotvec_left_jacobian,
-    rotvec_left_jacobian_inverse,
-    rotvec_right_jacobian,
-    rotvec_right_jacobian_inverse,
     svd_condition_number,
     svd_jacobian,
     svd_jacobian_spectrum,
+    svd_orthogonalize,
 )
-from rotlib.matrix import hat, is_rotation, random_rotations, vee
-from rotlib.orthogonalize import gram_schmidt, svd_orthogonalize
 from rotlib.quaternion import (
     matrix_to_quaternion,
     quaternion_conjugate,
+    quaternion_jacobian,
     quaternion_multiply,
     quaternion_to_matrix,
     wxyz_to_xyzw,
     xyzw_to_wxyz,
 )
-from rotlib.rotvec import matrix_to_rotvec, rotvec_to_matrix
+from rotlib.rotvec import (
+    matrix_to_rotvec,
+    rotvec_left_jacobian,
+    rotvec_left_jacobian_inverse,
+    rotvec_right_jacobian,
+    rotvec_right_jacobian_inverse,
+    rotvec_to_matrix,
+)
 from rotlib.stabilized import (
+    clip_item_gradients,
     svd_orthogonalize_autograd,
     svd_orthogonalize_clamped,
     svd_orthogonalize_taylor,
+    svd_orthogonalize_unit_gains,
 )
 
 # Reading order, not alphabetical: what a rotation is, its representations, projections,
@@ -74,6 +78,8 @@ __all__ = [  # noqa: RUF022
     "rot5d_to_matrix",
     "matrix_to_rot5d",
     "rot10d_to_matrix",
+    "svd_orthogonalize_unit_gains",
+    "clip_item_gradients",
     "svd_orthogonalize_autograd",
     "svd_orthogonalize_clamped",
     "svd_orthogonalize_taylor",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require
+from rotlib._nearest.eigenvector import smallest_eigenvector
 from rotlib._numerics import (
     full_precision,
     length,
@@ -11,9 +12,8 @@ from rotlib._numerics import (
     normalize,
     where_defined,
 )
-from rotlib._nearest.eigenvector import smallest_eigenvector
+from rotlib.matrix import unit_quaternion_to_matrix
 from rotlib.orthogonalize import gram_schmidt, svd_orthogonalize
-from rotlib.quaternion import unit_quaternion_to_matrix
 
 
 def rot6d_to_matrix(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rotlib._input import require
 from rotlib._numerics import full_precision, nan_if_not_finite
+from rotlib.matrix import tangent_basis
 
 
 def parse_order(name: str, order: str) -> tuple[tuple[int, int, int], bool]:
@@ -119,3 +120,40 @@ def _angle(y: Tensor, x: Tensor) -> Tensor:
     limit = 16 * torch.finfo(y.dtype).eps
     locked = (y.abs() < limit) & (x.abs() < limit)
     return torch.where(locked, 0, torch.atan2(torch.where(locked, 0, y), torch.where(locked, 1, x)))
+
+
+@full_precision
+def euler_jacobian(angles: Tensor, order: str) -> Tensor:
+    r"""Jacobian of :func:`~rotlib.euler.euler_to_matrix`.
+
+    Each angle turns about its own axis as the later turns have left it: for an intrinsic order
+    :math:`R = R_1 R_2 R_3`,
+
+    .. math:: dR = R\,\hat\omega, \qquad
+        \omega = (R_2 R_3)^\top e_i\,da_1 + R_3^\top e_j\,da_2 + e_k\,da_3
+
+    Args:
+        angles: ``(..., 3)`` radians.
+        order: as in :func:`~rotlib.euler.euler_to_matrix`.
+
+    Returns:
+        ``(..., 9, 3)`` Jacobians.
+
+    Singular points:
+        None; the rank drops to 2 at gimbal lock.
+
+    Raises:
+        ValueError: for an unknown order.
+
+    Source: chapter 2.
+    """
+    require("euler_jacobian", angles, 3)
+    axes, intrinsic = parse_order("euler_jacobian", order)
+    R = euler_to_matrix(angles, order)
+    sequence = (0, 1, 2) if intrinsic else (2, 1, 0)  # R is the product in this sequence
+    later = torch.eye(3, dtype=R.dtype, device=R.device).expand_as(R)
+    turn: list[Tensor] = [R] * 3
+    for n in reversed(sequence):
+        turn[n] = later[..., axes[n], :]  # later^T e
+        later = axis_rotation(axes[n], angles[..., n]) @ later
+    return tangent_basis(R) @ torch.stack(turn, -1)

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from rotlib._input import require
-from rotlib._numerics import nan_if_not_finite
-from rotlib.quaternion import quaternion_to_matrix
+from rotlib._numerics import nan_if_not_finite, normalize
 
 
 def is_rotation(R: Tensor, *, tolerance: float | None = None) -> Tensor:
@@ -81,7 +80,7 @@ def random_rotations(
         raise ValueError(f"random_rotations expects n >= 0, got {n}")
     draw_on = generator.device if generator is not None else device
     q_wxyz = torch.randn(n, 4, generator=generator, dtype=dtype, device=draw_on)
-    return quaternion_to_matrix(q_wxyz.to(device))
+    return unit_quaternion_to_matrix(normalize(q_wxyz.to(device)))
 
 
 def hat(w: Tensor) -> Tensor:
@@ -134,3 +133,26 @@ def vee(W: Tensor) -> Tensor:
     A = (W - W.transpose(-1, -2)) / 2
     w = torch.stack([A[..., 2, 1], A[..., 0, 2], A[..., 1, 0]], -1)
     return w + nan_if_not_finite(W)[..., None]
+
+
+def tangent_basis(R: Tensor) -> Tensor:
+    """``vec(R hat(e_m))`` for the three unit vectors: ``(..., 3, 3)`` to ``(..., 9, 3)``."""
+    generators = hat(torch.eye(3, dtype=R.dtype, device=R.device))
+    return (R[..., None, :, :] @ generators).flatten(-2).transpose(-1, -2)
+
+
+def unit_quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
+    """Equation (4.2), for quaternions of length one."""
+    w, x, y, z = q_wxyz.unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))

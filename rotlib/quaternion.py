@@ -5,11 +5,14 @@ from torch import Tensor
 
 from rotlib._input import require, require_pair
 from rotlib._numerics import (
+    full_precision,
+    length,
     nan_if_not_finite,
     normalize,
     row_of_largest_diagonal,
     where_defined,
 )
+from rotlib.matrix import hat, tangent_basis, unit_quaternion_to_matrix
 
 
 def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
@@ -37,23 +40,6 @@ def quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
     defined = (q_wxyz != 0).any(-1)
     one = torch.tensor([1.0, 0, 0, 0])
     return where_defined(defined, lambda q: unit_quaternion_to_matrix(normalize(q)), q_wxyz, one)
-
-
-def unit_quaternion_to_matrix(q_wxyz: Tensor) -> Tensor:
-    """Equation (4.2), for quaternions of length one."""
-    w, x, y, z = q_wxyz.unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z),
-        2 * (x * y - w * z),
-        2 * (x * z + w * y),
-        2 * (x * y + w * z),
-        1 - 2 * (x * x + z * z),
-        2 * (y * z - w * x),
-        2 * (x * z - w * y),
-        2 * (y * z + w * x),
-        1 - 2 * (x * x + y * y),
-    ]
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
 def matrix_to_quaternion(R: Tensor) -> Tensor:
@@ -88,7 +74,7 @@ def matrix_to_quaternion(R: Tensor) -> Tensor:
 
 
 def davenport(M: Tensor) -> Tensor:
-    r"""Davenport's symmetric ``K (..., 4, 4)``: :math:`\operatorname{tr}(R(q)^\top M) = q^\top K q`."""
+    r"""Davenport's ``K (..., 4, 4)``, with :math:`\operatorname{tr}(R(q)^\top M) = q^\top K q`."""
     m11, m12, m13, m21, m22, m23, m31, m32, m33 = M.flatten(-2).unbind(-1)
     ww, xx = m11 + m22 + m33, m11 - m22 - m33
     yy, zz = -m11 + m22 - m33, -m11 - m22 + m33
@@ -191,3 +177,35 @@ def xyzw_to_wxyz(q_xyzw: Tensor) -> Tensor:
     """
     require("xyzw_to_wxyz", q_xyzw, 4)
     return q_xyzw.roll(1, -1)
+
+
+@full_precision
+def quaternion_jacobian(q_wxyz: Tensor) -> Tensor:
+    r"""Jacobian of :func:`~rotlib.quaternion.quaternion_to_matrix`.
+
+    .. math:: dR = R\,\hat\omega, \qquad
+        \omega = \frac{2}{\lVert q \rVert^2} \big(w\,dv - v\,dw - v \times dv\big), \quad
+        q = (w, v)
+
+    Its three nonzero singular values are equal: :math:`2\sqrt2 / \lVert q \rVert`.
+
+    Args:
+        q_wxyz: ``(..., 4)`` quaternions of any nonzero length.
+
+    Returns:
+        ``(..., 9, 4)`` Jacobians of rank 3, with ``q`` itself in the kernel.
+
+    Singular points:
+        NaN for a quaternion of zeros, in that item alone.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: chapter 4.
+    """
+    require("quaternion_jacobian", q_wxyz, 4)
+    R = quaternion_to_matrix(q_wxyz)
+    w, v = normalize(q_wxyz).split([1, 3], -1)
+    identity = torch.eye(3, dtype=R.dtype, device=R.device)
+    turn = torch.cat([-v[..., None], w[..., None] * identity - hat(v)], -1)
+    return tangent_basis(R) @ (turn * (2 / length(q_wxyz)[..., None]))

@@ -83,3 +83,117 @@ def matrix_to_rotvec(R: Tensor) -> Tensor:
     series = [math.comb(2 * k, k) / (4**k * (2 * k + 1)) for k in range(10)]
     half = even_function(t, series, lambda s: torch.atan2(s.sqrt(), q_w) / s.sqrt(), below=0.01)
     return 2 * half * q_v
+
+
+@full_precision
+def rotvec_right_jacobian(w: Tensor) -> Tensor:
+    r"""How a change of ``w`` turns ``exp(hat(w))`` on its right.
+
+    .. math:: \exp\widehat{(w + dw)} = \exp\hat w \, \exp\widehat{(J_r\,dw)}, \qquad
+        J_r = I - \frac{1 - \cos\theta}{\theta^2}\,\hat w
+        + \frac{\theta - \sin\theta}{\theta^3}\,\hat w^2
+
+    Args:
+        w: ``(..., 3)`` rotation vectors in radians.
+
+    Returns:
+        ``(..., 3, 3)`` matrices.
+
+    Singular points:
+        None; the rank drops to 1 at :math:`\theta = 2\pi, 4\pi, \dots`
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: {cite}`sola2018micro`; chapter 7.
+    """
+    require("rotvec_right_jacobian", w, 3)
+    t = (w * w).sum(-1)[..., None, None]
+    series = [(-1) ** k / math.factorial(2 * k + 3) for k in range(9)]
+    cubic = even_function(t, series, lambda s: (1 - sine_over_angle(s)) / s, below=0.25)
+    W = hat(w)
+    identity = torch.eye(3, dtype=w.dtype, device=w.device)
+    return identity - versine_over_square(t) * W + cubic * (W @ W)
+
+
+def rotvec_left_jacobian(w: Tensor) -> Tensor:
+    r"""How a change of ``w`` turns ``exp(hat(w))`` on its left.
+
+    .. math:: \exp\widehat{(w + dw)} = \exp\widehat{(J_l\,dw)}\,\exp\hat w, \qquad
+        J_l(w) = J_r(-w) = J_r(w)^\top
+
+    Args:
+        w: ``(..., 3)`` rotation vectors in radians.
+
+    Returns:
+        ``(..., 3, 3)`` matrices.
+
+    Singular points:
+        None; the rank drops to 1 at :math:`\theta = 2\pi, 4\pi, \dots`
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: {cite}`sola2018micro`; chapter 7.
+    """
+    require("rotvec_left_jacobian", w, 3)
+    return rotvec_right_jacobian(-w)
+
+
+@full_precision
+def rotvec_right_jacobian_inverse(w: Tensor) -> Tensor:
+    r"""How a small turn on the right of ``exp(hat(w))`` changes ``w``.
+
+    .. math:: J_r^{-1} = I + \tfrac12 \hat w
+        + \frac{1 - \tfrac{\theta}{2}\cot\tfrac{\theta}{2}}{\theta^2}\,\hat w^2
+
+    Args:
+        w: ``(..., 3)`` rotation vectors in radians.
+
+    Returns:
+        ``(..., 3, 3)`` matrices.
+
+    Singular points:
+        :math:`\theta = 2\pi, 4\pi, \dots`, where the entries grow without bound.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: {cite}`sola2018micro`; chapter 7.
+    """
+    require("rotvec_right_jacobian_inverse", w, 3)
+    t = (w * w).sum(-1)[..., None, None]
+    # Bernoulli numbers over factorials, |B_2k| / (2k)! for k = 1, 2, ...
+    series = [1 / 12, 1 / 720, 1 / 30240, 1 / 1209600, 1 / 47900160]
+    series += [691 / 1307674368000, 1 / 74724249600]
+
+    def direct(s: Tensor) -> Tensor:
+        half = s.sqrt() / 2
+        return (1 - half / half.tan()) / s
+
+    W = hat(w)
+    identity = torch.eye(3, dtype=w.dtype, device=w.device)
+    return identity + W / 2 + even_function(t, series, direct, below=0.25) * (W @ W)
+
+
+def rotvec_left_jacobian_inverse(w: Tensor) -> Tensor:
+    r"""How a small turn on the left of ``exp(hat(w))`` changes ``w``.
+
+    .. math:: J_l^{-1}(w) = J_r^{-1}(-w) = J_r^{-1}(w)^\top
+
+    Args:
+        w: ``(..., 3)`` rotation vectors in radians.
+
+    Returns:
+        ``(..., 3, 3)`` matrices.
+
+    Singular points:
+        As :func:`rotvec_right_jacobian_inverse`.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: {cite}`sola2018micro`; chapter 7.
+    """
+    require("rotvec_left_jacobian_inverse", w, 3)
+    return rotvec_right_jacobian_inverse(-w)

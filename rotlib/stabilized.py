@@ -1,6 +1,8 @@
-"""SVD gradients as generic layers stabilise them: the same forward, three other backwards.
+"""Other gradients for the same nearest rotation: tamed ones, and those of generic layers.
 
-Differentiating the factors U and V one by one brings in :math:`F_{ij} = 1/(s_i^2 - s_j^2)`. In the
+:func:`svd_orthogonalize_unit_gains` and :func:`clip_item_gradients` keep the gradient bounded where
+the exact one has a pole. The others show what generic layers do. Differentiating the factors U and
+V one by one brings in :math:`F_{ij} = 1/(s_i^2 - s_j^2)`. In the
 product :math:`UV^\\top` the numerator :math:`s_i - s_j` cancels all but :math:`1/(s_i + s_j)`
 (chapter 8). A layer that changes F before the product loses that cancellation. These functions
 show what is left; :func:`~rotlib.orthogonalize.svd_orthogonalize` needs none of it. Clamped and
@@ -11,10 +13,99 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from rotlib._input import require_square
+from rotlib._input import require, require_square
 from rotlib._numerics import full_precision
+from rotlib._numerics import length as norm
 from rotlib.orthogonalize import svd_orthogonalize
 from rotlib.svd import signed_svd
+
+
+@full_precision
+def svd_orthogonalize_unit_gains(M: Tensor) -> Tensor:
+    r"""Nearest rotation whose backward has every gain set to one.
+
+    .. math:: \frac{2}{s_i + s_j} \;\longrightarrow\; 1: \qquad
+        g = \tfrac12 R\,(R^\top G - G^\top R)
+
+    for the gradient ``G`` at ``R``: its part along turns of ``R``, neither bent nor stretched. Its
+    length is at most that of ``G``, however near ``M`` is to a singular point.
+
+    Args:
+        M: ``(..., n, n)`` matrices, ``n >= 2``.
+
+    Returns:
+        ``(..., n, n)`` rotations, those of :func:`~rotlib.orthogonalize.svd_orthogonalize`.
+
+    Singular points:
+        None for the backward. The value is that of ``svd_orthogonalize`` there.
+
+    Note:
+        The backward is no derivative of the forward: for training, not for second derivatives,
+        which take ``R`` for a constant.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: chapters 12 and 14.
+    """
+    require_square("svd_orthogonalize_unit_gains", M)
+    R = svd_orthogonalize(M.detach())
+    turned = R.transpose(-1, -2) @ M
+    tangent = R @ (turned - turned.transpose(-1, -2)) / 2  # zero but for rounding
+    return R + (tangent - tangent.detach())
+
+
+def clip_item_gradients(x: Tensor, length: float) -> Tensor:
+    r"""``x`` itself, with a backward that cuts each item's gradient to a length.
+
+    .. math:: g \;\longrightarrow\; g\,\min\Big(1, \frac{\text{length}}{\lVert g \rVert}\Big)
+
+    Clipping the gradient of all weights, as optimisers do, lets one item near a pole drown all
+    others of its batch. Put this between the network and :func:`~rotlib.codes.rot9d_to_matrix`.
+
+    Args:
+        x: ``(..., n)`` numbers; an item is what stands along the last axis.
+        length: the length that no item's gradient exceeds; positive. A loss that is a mean over a
+            batch has gradients that are shorter by the size of the batch.
+
+    Returns:
+        ``(..., n)`` the same numbers.
+
+    Singular points:
+        None: a gradient of zero stays zero. One that is not finite stays so.
+
+    Raises:
+        TypeError: if ``x`` is not a floating-point tensor or ``length`` not a number.
+        ValueError: if ``length`` is not positive and finite.
+
+    Source: chapters 14 and 18.
+    """
+    require("clip_item_gradients", x, "n")
+    if not isinstance(length, int | float):
+        raise TypeError(f"clip_item_gradients expects a number length, got {type(length).__name__}")
+    if not 0 < length < float("inf"):
+        raise ValueError(f"clip_item_gradients expects a positive, finite length, got {length}")
+    return _ClippedItems.apply(x, length)
+
+
+class _ClippedItems(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, length):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.length = inputs[1]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * (ctx.length / norm(grad)).clamp(max=1), None
+
+    @staticmethod
+    def jvp(ctx, dx, _):
+        return dx.clone()
 
 
 @full_precision

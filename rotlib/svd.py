@@ -1,4 +1,4 @@
-"""The singular value decomposition whose product ``U V^T`` is a rotation, and the gains it implies."""
+"""The singular value decomposition whose ``U V^T`` is a rotation, and the gains it implies."""
 
 import torch
 from torch import Tensor

@@ -42,7 +42,7 @@ from rotlib import (
     svd_jacobian_spectrum,
     svd_orthogonalize,
 )
-from rotlib.jacobians import tangent_basis
+from rotlib.matrix import tangent_basis
 
 HARD, SINGULAR = hard_matrices(), singular_matrices()
 

@@ -28,7 +28,7 @@ from rotlib import (
     wxyz_to_xyzw,
     xyzw_to_wxyz,
 )
-from rotlib.jacobians import tangent_basis
+from rotlib.matrix import tangent_basis
 
 quaternions = st.lists(st.floats(-10, 10), min_size=4, max_size=4).map(
     lambda entries: torch.tensor(entries, dtype=F64)

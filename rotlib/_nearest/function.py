@@ -1,5 +1,6 @@
-"""The nearest rotation for all callers: the kernel for plain numbers, Newton for everything else."""
+"""The nearest rotation for all callers: the kernel for plain numbers, Newton for the rest."""
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -106,7 +107,7 @@ def _in_parts(f: Callable, *arrays) -> None:
     n = len(arrays[0])
     parts = max(1, min(torch.get_num_threads(), n // MANY))
     cuts = [n * k // parts for k in range(parts + 1)]
-    first, *others = ([x[i:j] for x in arrays] for i, j in zip(cuts, cuts[1:], strict=False))
+    first, *others = ([x[i:j] for x in arrays] for i, j in itertools.pairwise(cuts))
     threads = [threading.Thread(target=f, args=part) for part in others]
     for thread in threads:
         thread.start()

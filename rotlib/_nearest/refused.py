@@ -1,4 +1,4 @@
-r"""The nearest rotation where its trace alone does not give it: near the points where it is not one.
+r"""The nearest rotation where its trace does not give it: near points where it is not unique.
 
 Its quaternion maximises :math:`q^\top K q` with Davenport's 4x4 matrix ``K``. Squaring
 :math:`K + 3I` again and again leaves its largest eigenvalue only; where that is not simple any
@@ -11,12 +11,14 @@ from torch import Tensor
 from rotlib._nearest.eigenvector import largest_eigenvector
 from rotlib._nearest.formula import axis, cofactors, inner
 from rotlib._numerics import diagonal, trace
-from rotlib.quaternion import davenport, unit_quaternion_to_matrix
+from rotlib.matrix import unit_quaternion_to_matrix
+from rotlib.quaternion import davenport
 
 
 def inverse(A: Tensor, eps: float) -> Tensor:
-    """Inverse of symmetric ``A`` with eigenvalues ``s_i + s_j >= 0``; those of at most ``16 eps s1``
-    are left out, as in :func:`rotlib.svd.pair_gains`.
+    """Inverse of symmetric ``A`` with eigenvalues ``s_i + s_j >= 0``.
+
+    Those of at most ``16 eps s1`` are left out, as in :func:`rotlib.svd.pair_gains`.
     """
     C = cofactors(A)
     a = trace(A)  # sum of the eigenvalues,
@@ -43,7 +45,7 @@ def nearest(M: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def turn(R: Tensor, w: Tensor) -> Tensor:
-    """Cayley's rotation of ``R`` about ``w (..., 3, 1)``: orthogonal also where the turn is large."""
+    """``R`` turned about ``w (..., 3, 1)`` by Cayley: orthogonal also where the turn is large."""
     w = w.transpose(-1, -2)
     once = torch.linalg.cross(R, w, dim=-1)  # R hat(w)
     twice = torch.linalg.cross(once, w, dim=-1)

@@ -5,7 +5,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from rotlib._input import require
-from rotlib.orthogonalize import signed_svd
+from rotlib.svd import signed_svd
 
 #: Shares of the items, in percent, that are kept when the least confident are put aside.
 COVERAGES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)

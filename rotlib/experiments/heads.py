@@ -6,23 +6,18 @@ from dataclasses import KW_ONLY, dataclass
 from torch import Tensor
 
 from rotlib._input import require
+from rotlib.codes import rot5d_to_matrix, rot6d_to_matrix, rot9d_to_matrix, rot10d_to_matrix
 from rotlib.euler import euler_to_matrix
-from rotlib.experiments.surrogates import (
-    clip_item_gradients,
-    fisher_train,
-    recombined_train,
-    rpmg_train,
-)
-from rotlib.orthogonalize import (
-    gram_schmidt,
-    rot5d_to_matrix,
-    rot6d_to_matrix,
-    rot9d_to_matrix,
-    rot10d_to_matrix,
-)
+from rotlib.experiments.surrogates import fisher_train, recombined_train, rpmg_train
+from rotlib.orthogonalize import gram_schmidt
 from rotlib.quaternion import quaternion_to_matrix
 from rotlib.rotvec import rotvec_to_matrix
-from rotlib.stabilized import svd_orthogonalize_clamped, svd_orthogonalize_taylor
+from rotlib.stabilized import (
+    clip_item_gradients,
+    svd_orthogonalize_clamped,
+    svd_orthogonalize_taylor,
+    svd_orthogonalize_unit_gains,
+)
 
 Map = Callable[[Tensor], Tensor]
 
@@ -97,7 +92,7 @@ def _rpmg(x: Tensor) -> Tensor:
 
 
 def _unit_gains(x: Tensor) -> Tensor:
-    return recombined_train(_matrix(x), "unit gains", "unit gains")
+    return svd_orthogonalize_unit_gains(_matrix(x))
 
 
 def _item_clip(x: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from torch.autograd import Function
 from rotlib._input import require
 from rotlib._numerics import full_precision, length
 from rotlib.matrix import vee
-from rotlib.orthogonalize import pair_gains, signed_svd, svd_orthogonalize
+from rotlib.orthogonalize import svd_orthogonalize
 from rotlib.rotvec import rotvec_to_matrix
+from rotlib.svd import pair_gains, signed_svd
 
 _NODES = 64
 
@@ -259,34 +260,3 @@ def recombined_train(M: Tensor, direction: str, length: str) -> Tensor:
                 f"recombined_train expects a {name} of {', '.join(known)}, got {value!r}"
             )
     return _Recombined.apply(M, direction, length)[0]
-
-
-class _ItemClip(Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x, longest):
-        return x.clone()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, ctx.longest = inputs
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad * (ctx.longest / length(grad)).clamp(max=1), None
-
-
-def clip_item_gradients(x: Tensor, longest: float) -> Tensor:
-    """``x`` itself, with a backward that cuts each item's gradient to a length.
-
-    Args:
-        x: ``(..., n)`` numbers; an item is what stands along the last axis.
-        longest: the length that no gradient exceeds; shorter ones pass as they are.
-
-    Returns:
-        ``(..., n)`` the same numbers.
-
-    Source: chapter 14.
-    """
-    return _ItemClip.apply(x, longest)

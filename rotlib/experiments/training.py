@@ -12,8 +12,7 @@ from tqdm.auto import tqdm
 
 from rotlib.experiments.heads import Head, find_head
 from rotlib.experiments.tasks import Batch, Task, chordal_loss, find_task
-from rotlib.jacobians import svd_condition_number
-from rotlib.orthogonalize import svd_orthogonalize
+from rotlib.orthogonalize import svd_condition_number, svd_orthogonalize
 
 BATCH_SIZE = 32
 MOMENTUM = 0.9
