@@ -68,10 +68,8 @@ def is_plain(x: Tensor) -> bool:
         return False
     if type(x) is not Tensor and type(x) is not Parameter:
         return False
-    if _get_current_dispatch_mode() is not None or x.layout != torch.strided:
+    if torch._C._are_functorch_transforms_active() or _get_current_dispatch_mode() is not None:
         return False
-    try:
-        x.data_ptr()
-    except RuntimeError:
+    if x.device.type == "meta" or x.layout != torch.strided:
         return False
     return unpack_dual(x).tangent is None

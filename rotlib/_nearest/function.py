@@ -1,9 +1,11 @@
 """The nearest rotation for all callers: the kernel for plain numbers, Newton for the rest."""
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -25,50 +27,66 @@ def nearest_rotation(M: Tensor) -> Tensor:
         solve = newton.solver_from_eigenvectors(V, pair_gains(s))
         return newton.with_derivatives(working, U @ V.transpose(-1, -2), solve).to(M.dtype)
     if is_plain(M):
-        return _Nearest.apply(M)[0]
+        recorded = M.requires_grad and torch.is_grad_enabled()
+        return _Nearest.apply(M) if recorded else _nearest(M)[0]
     R, Z = _by_formula(M.detach())
-    return newton.with_derivatives(
-        M.double(), R, newton.solver_in_space(R.transpose(-1, -2) @ Z)
-    ).to(M.dtype)
+    solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
+    return newton.with_derivatives(M.double(), R, solve).to(M.dtype)
 
 
 class _Nearest(Function):
     """(20.6) forward, (20.9) backward; ``Z`` of (20.8) is kept for it."""
 
     @staticmethod
-    def forward(M: Tensor) -> tuple[Tensor, Tensor]:
-        flat = at_least_single(M.detach()).reshape(-1, 3, 3)
-        R, Z = _by_loop(flat) if _loop(M) else _by_formula(flat)
-        return R.to(M.dtype).reshape(M.shape), Z.to(flat.dtype).reshape(M.shape)
+    def forward(ctx, M):
+        R, Z = _nearest(M)
+        ctx.save_for_backward(M, R, Z)
+        return R
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(*inputs, *output)
-
-    @staticmethod
-    def backward(ctx, G, _):
+    def backward(ctx, G):
         M, R, Z = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient itself will be differentiated
             R, Z = R.detach().double(), Z.double()
             solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
             gradient = newton.gradient_with_derivatives(G.double(), M.double(), R, solve)
-        elif _loop(G) and is_plain(G):
-            gradient = _differential_by_loop(G.to(Z.dtype), R.to(Z.dtype), Z)
-        else:
-            gradient = formula.differential(G.double(), R.double(), Z.double())
-        return gradient.to(M.dtype)
+            return gradient.to(M.dtype)
+        return _differential(G, R, Z)
 
 
-def _loop(x: Tensor):
-    """The compiled loop, if Numba is installed and ``x`` is on the CPU."""
-    if x.device.type != "cpu":
-        return None
+def _nearest(M: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest rotations of plain ``M`` in its precision, and ``Z`` in at least single."""
+    flat = at_least_single(M.detach())
+    if flat.dim() != 3:
+        flat = flat.reshape(-1, 3, 3)
+    R, Z = _by_loop(flat) if _loop(M) else _by_formula(flat)
+    if R.dtype != M.dtype:
+        R, Z = R.to(M.dtype), Z.to(flat.dtype)
+    return (R, Z) if M.dim() == 3 else (R.reshape(M.shape), Z.reshape(M.shape))
+
+
+def _differential(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
+    """(20.9) in the precision of ``R``."""
+    if not (_loop(G) and is_plain(G)):
+        return formula.differential(G.double(), R.double(), Z.double()).to(R.dtype)
+    out = torch.empty(R.shape, dtype=Z.dtype)
+    _in_parts(_compiled().differential, *(_array(x, Z.dtype) for x in (G, R, Z, out)))
+    return out if out.dtype == R.dtype else out.to(R.dtype)
+
+
+@functools.cache
+def _compiled():
+    """The compiled loop, or ``None`` where Numba is not installed."""
     try:
         from rotlib._nearest import loop
     except ImportError:
         return None
     return loop
+
+
+def _loop(x: Tensor):
+    """The compiled loop, if there is one and ``x`` is on the CPU."""
+    return _compiled() if x.device.type == "cpu" else None
 
 
 def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,35 +100,41 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
 
 def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
     """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``; the refused apart."""
-    R, Z = torch.empty_like(M), torch.empty_like(M)
-    rejected = torch.empty(len(M), dtype=torch.bool)
-    _in_parts(_loop(M).nearest, *_rows(M, R, Z), rejected.numpy())
-    if rejected.any():
+    R, Z = torch.empty(M.shape, dtype=M.dtype), torch.empty(M.shape, dtype=M.dtype)
+    rejected = np.empty(len(M), dtype=np.bool_)
+    if _in_parts(_compiled().nearest, *(_array(x, M.dtype) for x in (M, R, Z)), rejected):
+        rejected = torch.from_numpy(rejected)
         S, size = formula.scaled(M[rejected])
         others = refused.nearest(S, torch.finfo(M.dtype).eps)
         R[rejected], Z[rejected] = others[0].to(M.dtype), (others[1] / size).to(M.dtype)
     return R, Z
 
 
-def _differential_by_loop(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
-    out = torch.empty_like(Z)
-    _in_parts(_loop(G).differential, *_rows(G, R, Z, out))
-    return out
+def _array(x: Tensor, dtype: torch.dtype) -> np.ndarray:
+    """``(n, 3, 3)``, contiguous; shares its memory with ``x`` if that is so already."""
+    x = x.detach()
+    if x.dtype != dtype:
+        x = x.to(dtype)
+    if x.dim() != 3:
+        x = x.reshape(-1, 3, 3)
+    return x.contiguous().numpy()
 
 
-def _rows(*matrices: Tensor):
-    return [x.reshape(-1, 9).numpy() for x in matrices]
-
-
-def _in_parts(f: Callable, *arrays) -> None:
-    """Call ``f``, which holds no lock, on parts of long arrays in as many threads as PyTorch's."""
+def _in_parts(f: Callable, *arrays: np.ndarray) -> int:
+    """Sum of ``f`` of parts of long arrays, in as many threads as PyTorch's; ``f`` holds no lock."""
     n = len(arrays[0])
-    parts = max(1, min(torch.get_num_threads(), n // MANY))
+    parts = min(torch.get_num_threads(), n // MANY)
+    if parts < 2:
+        return f(*arrays)
+    found: list[int] = []
     cuts = [n * k // parts for k in range(parts + 1)]
-    first, *others = ([x[i:j] for x in arrays] for i, j in itertools.pairwise(cuts))
-    threads = [threading.Thread(target=f, args=part) for part in others]
+    own, *others = ([x[i:j] for x in arrays] for i, j in itertools.pairwise(cuts))
+    threads = [
+        threading.Thread(target=lambda part: found.append(f(*part)), args=[part]) for part in others
+    ]
     for thread in threads:
         thread.start()
-    f(*first)
+    found.append(f(*own))
     for thread in threads:
         thread.join()
+    return sum(found)

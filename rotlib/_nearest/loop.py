@@ -182,25 +182,28 @@ def derivative(table):
 @compiled
 def read(table, row, source, start, count):
     for n in range(count):
-        for j in range(9):
-            table[(row + j) * BLOCK + n] = source[start + n, j]
+        for i in range(3):
+            for j in range(3):
+                table[(row + 3 * i + j) * BLOCK + n] = source[start + n, i, j]
 
 
 @compiled
 def write(table, row, target, start, count):
     for n in range(count):
-        for j in range(9):
-            target[start + n, j] = table[(row + j) * BLOCK + n]
+        for i in range(3):
+            for j in range(3):
+                target[start + n, i, j] = table[(row + 3 * i + j) * BLOCK + n]
 
 
 @compiled
 def nearest(M, R, Z, refused):
-    """Nearest rotations of ``M`` into ``R``, (20.8) into ``Z``, and which not to trust.
+    """Nearest rotations of ``M`` into ``R``, (20.8) into ``Z``, and which not to trust; how many.
 
-    All but ``refused (n,)`` are ``(n, 9)``, all float32 or all float64.
+    All but ``refused (n,)`` are ``(n, 3, 3)``, all float32 or all float64.
     """
     table = np.ones(ROWS * BLOCK)
     twice = M.itemsize == 8
+    total = 0
     for start in range(0, len(M), BLOCK):
         count = min(BLOCK, len(M) - start)
         read(table, MATRIX, M, start, count)
@@ -214,11 +217,13 @@ def nearest(M, R, Z, refused):
             if twice:
                 least = max(5 * SMALLEST, SMALLEST_OF_TWO * table[REST * BLOCK + n])
             refused[start + n] = not table[DENOMINATOR * BLOCK + n] > least
+            total += refused[start + n]
+    return total
 
 
 @compiled
 def differential(G, R, Z, out):
-    """(20.9) for each of ``n`` matrices, all ``(n, 9)``."""
+    """(20.9) for each of ``n`` matrices, all ``(n, 3, 3)``."""
     table = np.ones(ROWS * BLOCK)
     for start in range(0, len(G), BLOCK):
         count = min(BLOCK, len(G) - start)
@@ -227,3 +232,4 @@ def differential(G, R, Z, out):
         read(table, INVERSE, Z, start, count)
         derivative(table)
         write(table, MATRIX, out, start, count)
+    return 0
