@@ -72,4 +72,8 @@ def is_plain(x: Tensor) -> bool:
         return False
     if x.device.type == "meta" or x.layout != torch.strided:
         return False
+    try:  # inside a transform of an older kind there is none
+        x.data_ptr()
+    except RuntimeError:
+        return False
     return unpack_dual(x).tangent is None

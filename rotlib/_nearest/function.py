@@ -121,7 +121,7 @@ def _array(x: Tensor, dtype: torch.dtype) -> np.ndarray:
 
 
 def _in_parts(f: Callable, *arrays: np.ndarray) -> int:
-    """Sum of ``f`` of parts of long arrays, in as many threads as PyTorch's; ``f`` holds no lock."""
+    """Sum of ``f`` of parts of long arrays, in as many threads as PyTorch's."""
     n = len(arrays[0])
     parts = min(torch.get_num_threads(), n // MANY)
     if parts < 2:
