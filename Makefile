@@ -7,7 +7,7 @@
 #   make notebooks        re-execute the chapters in place
 #   make sweep            the long experiments of Part III into results/ (about three and a half hours on 2 cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
-#   make bench           speed and accuracy of the projections into results/ (about 8 minutes)
+#   make bench           speed and accuracy of the projections into results/ (about 10 minutes)
 #   make assignments      check the assignments and pack what students get; SEED=3: another variant
 #   make grade            SUBMISSIONS=folder: grade a folder of notebooks (SEED=3, as handed out)
 #   make claims           measure the claims again and write book/claims.json

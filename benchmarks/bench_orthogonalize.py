@@ -4,11 +4,11 @@ import time
 
 import pytest
 import torch
-from methods import METHODS, scipy_from_matrix
+from methods import METHODS, scipy_from_matrix, warp_svd3
 
 from rotlib.experiments.networks import PointNet, mlp
 
-BATCHES = (1, 8, 64, 512, 4096, 100_000)
+BATCHES = (1, 8, 32, 64, 256, 512, 4096, 100_000)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 TRAINED_THROUGH = {name: METHODS[name] for name in ("rotlib", "SVD + autograd", "RoMa")}
 TRAINED_THROUGH["no projection"] = lambda M: M
@@ -91,8 +91,17 @@ def test_two_threads(benchmark, threads, batch, name):
 
 
 @pytest.mark.parametrize("batch", [64, 4096, 100_000])
+def test_warp(benchmark, batch):
+    f = warp_svd3()
+    if f is None:
+        pytest.skip("warp-lang is not installed")
+    both(benchmark, "forward", f, batch, torch.float32, "cpu", method="Warp svd3", threads=1)
+
+
+@pytest.mark.parametrize("batch", [4096])
 @pytest.mark.parametrize("name", ["rotlib", "SVD + autograd", "RoMa"])
 def test_compiled(benchmark, batch, name):
+    torch.compiler.reset()
     f = torch.compile(METHODS[name])
     labels = {"method": f"{name}, compiled", "threads": 1}
     both(benchmark, "forward + backward", f, batch, torch.float32, "cpu", **labels)

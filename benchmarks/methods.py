@@ -1,5 +1,7 @@
 """The ways to the nearest rotation that are measured side by side."""
 
+from importlib.util import find_spec
+
 import roma
 import torch
 from scipy.spatial.transform import Rotation
@@ -31,13 +33,37 @@ class _ClosedFormBackward(torch.autograd.Function):
 
 
 def svd_and_closed_form(M: Tensor) -> Tensor:
-    """PyTorch's SVD forward, equation (8.7) backward: what rotlib did before this kernel."""
+    """PyTorch's SVD forward, equation (8.7) backward."""
     return _ClosedFormBackward.apply(M)
 
 
 def scipy_from_matrix(M: Tensor) -> Tensor:
     """SciPy's own orthogonalization; it refuses negative determinants and has no gradient."""
     return torch.from_numpy(Rotation.from_matrix(M.numpy()).as_matrix())
+
+
+def warp_svd3():
+    """NVIDIA Warp's 3x3 SVD on the CPU, if ``warp-lang`` is installed: value only, float32."""
+    if find_spec("warp") is None:
+        return None
+    import warp as wp
+
+    wp.config.quiet = True
+    wp.init()
+
+    @wp.kernel
+    def project(M: wp.array(dtype=wp.mat33), R: wp.array(dtype=wp.mat33)):  # type: ignore
+        n = wp.tid()
+        U, _, V = wp.svd3(M[n])  # which makes both factors rotations
+        R[n] = U * wp.transpose(V)
+
+    def nearest(M: Tensor) -> Tensor:
+        R = torch.empty_like(M)
+        arrays = [wp.from_torch(x, dtype=wp.mat33) for x in (M, R)]
+        wp.launch(project, dim=len(M), inputs=arrays, device="cpu")
+        return R
+
+    return nearest
 
 
 #: Name to function of ``(n, 3, 3)``. A plain copy is the floor: reading and writing nine numbers.
