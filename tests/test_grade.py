@@ -484,3 +484,5 @@ def test_library_calls_are_seen_by_name_and_by_attribute():
     assert course.library_calls(notebook) == ["matrix_to_rotvec in logarithm"]
     own = "def matrix_to_rotvec(R):\n    return R\n\nlogarithm = matrix_to_rotvec"
     assert not course.library_calls(course.with_answer(source(), "logarithm", own))
+    notebook.cells.append(nbformat.v4.new_code_cell("import rotlib; f = rotlib.matrix_to_rotvec"))
+    assert course.library_calls(notebook)[1:] == ["matrix_to_rotvec in an added cell"]
