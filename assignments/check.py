@@ -19,6 +19,7 @@ from pathlib import Path
 
 import course
 import nbformat
+import sympy  # noqa: F401  PyTorch loads it when it first needs it: here once, not in each process
 import torch
 from nbformat import NotebookNode
 

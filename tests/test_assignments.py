@@ -37,7 +37,7 @@ def test_an_assignment_is_sound_from_the_command_line(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", course.names())
 def test_an_assignment_is_sound_but_for_most_wrong_answers(name):
-    """Its form, the solution, the stub, a wrong answer to the first task, and no leak."""
+    """Its form, the solution, the stub, one wrong answer, and no leak."""
     source = course.read_source(name)
     assert not check.form(name, source)
     assert not check.judge(source, course.wrong_answers(name)[-1:])

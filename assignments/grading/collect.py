@@ -89,8 +89,8 @@ def absent(roster: list[str], rows: list[Row]) -> list[Row]:
 def read_notebook(path: Path) -> NotebookNode:
     """What ``course.transplant`` needs of a notebook of any version, valid or not.
 
-    ``nbformat.read`` wants all of a notebook to be sound: one cell without a type, a source or
-    metadata and it raises, where the other answers can still be graded.
+    ``nbformat.read`` raises where one cell has no metadata or no list of outputs; here the other
+    answers are still graded.
 
     Raises:
         ValueError: if it is no notebook.
