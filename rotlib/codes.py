@@ -29,7 +29,7 @@ def rot6d_to_matrix(x: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        As :func:`gram_schmidt`.
+        As :func:`~rotlib.orthogonalize.gram_schmidt`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.
@@ -118,7 +118,7 @@ def rot5d_to_matrix(x: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        ``p = 0`` (NaN in that item alone, with derivative zero), and those of :func:`gram_schmidt`.
+        ``p = 0`` (NaN in that item alone, with derivative zero), and those of :func:`~rotlib.orthogonalize.gram_schmidt`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.

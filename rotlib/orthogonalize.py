@@ -208,7 +208,7 @@ def _gram_schmidt_frame(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @full_precision
 def gram_schmidt_jacobian(x: Tensor) -> Tensor:
-    r"""Jacobian of :func:`~rotlib.orthogonalize.rot6d_to_matrix`.
+    r"""Jacobian of :func:`~rotlib.codes.rot6d_to_matrix`.
 
     With :math:`\alpha = \lVert a_1 \rVert`,
     :math:`\beta = \lVert a_2 - (r_1 \cdot a_2) r_1 \rVert`, :math:`\gamma = r_1 \cdot a_2`, the
