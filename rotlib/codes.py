@@ -118,7 +118,8 @@ def rot5d_to_matrix(x: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        ``p = 0`` (NaN in that item alone, with derivative zero), and those of :func:`~rotlib.orthogonalize.gram_schmidt`.
+        ``p = 0`` (NaN in that item alone, with derivative zero), and those of
+        :func:`~rotlib.orthogonalize.gram_schmidt`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.

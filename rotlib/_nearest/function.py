@@ -69,7 +69,7 @@ def _differential(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
     """(20.9) in the precision of ``R``."""
     if not (_loop(G) and is_plain(G)):
         return formula.differential(G.double(), R.double(), Z.double()).to(R.dtype)
-    out = torch.empty(R.shape, dtype=Z.dtype)
+    out = torch.empty(R.shape, dtype=Z.dtype, device=Z.device)
     _in_parts(_compiled().differential, *(_array(x, Z.dtype) for x in (G, R, Z, out)))
     return out if out.dtype == R.dtype else out.to(R.dtype)
 
@@ -100,7 +100,7 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
 
 def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
     """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``; the refused apart."""
-    R, Z = torch.empty(M.shape, dtype=M.dtype), torch.empty(M.shape, dtype=M.dtype)
+    R, Z = (torch.empty(M.shape, dtype=M.dtype, device=M.device) for _ in range(2))
     rejected = np.empty(len(M), dtype=np.bool_)
     if _in_parts(_compiled().nearest, *(_array(x, M.dtype) for x in (M, R, Z)), rejected):
         rejected = torch.from_numpy(rejected)

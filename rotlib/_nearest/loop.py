@@ -6,6 +6,7 @@ of all of them, so that the compiler can let four or eight share each instructio
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -16,13 +17,20 @@ from rotlib._nearest.formula import POLYNOMIAL, SMALLEST, SMALLEST_OF_TWO
 BLOCK = 16
 COEFFICIENTS = np.array(POLYNOMIAL)
 
-compiled = njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"contract", "reassoc", "arcp"},  # NaN and infinity keep their meaning
-    forceinline=True,
-)
+OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "arcp"},  # NaN and infinity keep their meaning
+    "forceinline": True,
+}
+
+
+def compiled(function: Callable) -> Callable:
+    """By Numba, at the first call; kept on disk for the next process, if there is a place."""
+    try:
+        return njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:
+        return njit(**OPTIONS)(function)
 
 
 @compiled
