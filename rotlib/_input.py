@@ -61,8 +61,8 @@ def require_pair(name: str, x: Tensor, y: Tensor, *shape: int | str) -> None:
 def is_plain(x: Tensor) -> bool:
     """Whether ``x`` is numbers in memory, which code other than PyTorch's may read.
 
-    No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, and
-    ``x`` is of no subclass.
+    No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, ``x``
+    is of no subclass, and no minus sign waits to be applied, as one does in ``z.conj().imag``.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
@@ -70,7 +70,7 @@ def is_plain(x: Tensor) -> bool:
         return False
     if torch._C._are_functorch_transforms_active() or _get_current_dispatch_mode() is not None:
         return False
-    if x.device.type == "meta" or x.layout != torch.strided:
+    if x.device.type == "meta" or x.layout != torch.strided or x.is_neg():
         return False
     try:  # inside a transform of an older kind there is none
         x.data_ptr()
