@@ -21,8 +21,6 @@ import psutil
 import pytest
 from grading import collect, report, sandbox
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "01_exponential_map"
 CELL_SECONDS, SECONDS, MEMORY_MB = 20, 90, 512
