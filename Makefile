@@ -3,7 +3,8 @@
 #   make book             build the HTML from the stored outputs
 #   make book STRICT=1    rebuild everything, every warning an error
 #   make pdf              the book as one PDF, _build/learning-3d-rotations.pdf (needs Chromium)
-#   make test             all tests, then every chapter re-executed against its stored outputs
+#   make test             the quick tests, then most chapters re-executed against their stored outputs
+#   make test-all         the exhaustive tests, then the other chapters
 #   make notebooks        re-execute the chapters in place
 #   make sweep            the long experiments of Part III into results/ (about three and a half hours on 2 cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
@@ -25,7 +26,7 @@ TORCH := $(shell grep "^torch" requirements.txt)
 TORCH_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 STRICT_FLAGS := $(if $(STRICT),-W -n --keep-going --all)
 
-.PHONY: book pdf test notebooks sweep bench assignments grade claims lint clean venv
+.PHONY: book pdf test test-all notebooks sweep bench assignments grade claims lint clean venv
 
 book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
@@ -36,11 +37,20 @@ pdf: venv
 	$(BIN)/python book/print_pdf.py _build/singlehtml/book/preface.html _build/learning-3d-rotations.pdf
 
 # Two workers of one thread each: small tensors gain nothing from more, and lose to each other.
-test: export OMP_NUM_THREADS = 1
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+TESTS := $(PYTEST) --dist loadgroup tests -m
+NBVAL := $(PYTEST) --dist loadfile --nbval --nbval-current-env \
+	--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
+# By book/execution.json these take two fifths of the time of all twenty.
+LONG_CHAPTERS := $(wildcard chapters/1[3-6]_*.ipynb)
+
 test: book
-	$(BIN)/pytest -n 2 tests
-	$(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 chapters
+	$(TESTS) "not exhaustive"
+	$(NBVAL) $(filter-out $(LONG_CHAPTERS),$(wildcard chapters/*.ipynb))
+
+test-all: book
+	$(TESTS) exhaustive
+	$(NBVAL) $(LONG_CHAPTERS)
 
 notebooks: export OMP_NUM_THREADS = 1
 notebooks: venv

@@ -18,6 +18,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("rotlib")
 
 F64 = torch.float64
+DTYPES = torch.float32, F64
 EYE = torch.eye(3, dtype=F64)
 _SIGNS = [signs for signs in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(signs)]
 # The centres of a cube's faces, edges and corners: 26 unit vectors.
@@ -115,6 +116,6 @@ def generator():
     return seeded()
 
 
-@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.fixture(params=DTYPES, ids=["float32", "float64"])
 def dtype(request):
     return request.param

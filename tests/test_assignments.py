@@ -18,8 +18,6 @@ import nbformat
 import pytest
 import torch
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[1]
 #: What a student's environment has: rotlib, and what rotlib and Python bring.
 AT_HAND = {"rotlib", "torch", "numpy", "matplotlib", *sys.stdlib_module_names}

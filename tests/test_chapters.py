@@ -168,9 +168,10 @@ def read(path):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_chapter(path, check):
-    check(read(path))
+def test_chapter(path, subtests):
+    for check in CHECKS:
+        with subtests.test(check=check.__name__):
+            check(read(path))
 
 
 def sound_notebook():

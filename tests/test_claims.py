@@ -18,7 +18,7 @@ from claims.prose import fill, typed_digit
 
 CLAIMS = all_claims()
 CASES = [
-    pytest.param(claim, id=name, marks=[pytest.mark.slow] if claim.slow else [])
+    pytest.param(claim, id=name, marks=[pytest.mark.exhaustive] * claim.slow)
     for name, claim in CLAIMS.items()
 ]
 

@@ -32,8 +32,6 @@ from hand_ins import (
     source,
 )
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[1]
 #: Two that run, one of them with all points, and two that do not.
 FEW = ["lingering.ipynb", "crash.ipynb", "essay.pdf", "empty_subfolder/notes.txt"]

@@ -134,17 +134,17 @@ def test_a_table_is_whole(path):
 
 
 @pytest.mark.parametrize(
-    ("file", "head", "rate"), [("wahba", "9d-raw", 0.01), ("wahba", "9d-svd", 0.01)]
+    ("head", "tolerance"),
+    [("9d-raw", 1), pytest.param("9d-svd", 8, marks=pytest.mark.exhaustive)],
 )
-def test_a_slice_comes_out_again(file, head, rate):
+def test_a_slice_comes_out_again(head, tolerance):
     """To a degree: other processors round differently, and training magnifies that."""
-    table = read_table(RESULTS / f"{file}.csv").query(
+    table = read_table(RESULTS / "wahba.csv").query(
         "variant == 'clean' and optimizer == 'adam' and head == @head and steps == 500 "
-        "and learning_rate == @rate"
+        "and learning_rate == 0.01"
     )
-    again = train(file, head, SEEDS, steps=500, learning_rate=rate).errors().mean(1)
-    expected = table.sort_values("seed")["mean_deg"].to_numpy()
-    assert abs(again.numpy().mean() - expected.mean()) < (1 if head == "9d-raw" else 8)
+    again = train("wahba", head, SEEDS, steps=500, learning_rate=0.01).errors().mean()
+    assert abs(again.item() - table["mean_deg"].mean()) < tolerance
 
 
 @pytest.mark.parametrize("name", sorted(MEASURED))

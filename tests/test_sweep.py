@@ -300,7 +300,7 @@ def test_confidences_are_of_heads_that_output_a_matrix(tmp_path):
 def test_confidences_asked_for_later_are_run_then(tmp_path, monkeypatch):
     """Of heads that have them; and of what a kill between the two tables left undone."""
     out, sure, once = (tmp_path / f"{name}.csv" for name in ("t", "sure", "once"))
-    arguments, units = f"{GRID} --optimizers adam --seeds 2", []
+    arguments, units = f"{GRID} --optimizers adam --rates 1e-3 --seeds 2", []
     measured = sweep.run_unit
     monkeypatch.setattr(sweep, "run_unit", lambda *a: units.append(a[0]) or measured(*a))
     assert run(out, arguments) == 0
@@ -308,7 +308,7 @@ def test_confidences_asked_for_later_are_run_then(tmp_path, monkeypatch):
     units.clear()
     assert run(out, f"{arguments} --confidence {sure}") == 0
     assert numbers(out) == before
-    assert Counter(unit.head for unit in units) == {"9d-raw": 4}
+    assert Counter(unit.head for unit in units) == {"9d-raw": 2}
     assert run(tmp_path / "other.csv", f"{arguments} --confidence {once}") == 0
     assert sure.read_bytes() == once.read_bytes()
     units.clear()
@@ -451,6 +451,36 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path, monkeypatch, capsys, nev
     assert not (tmp_path / "t.csv").exists()
 
 
+def test_interrupted_it_goes_on_where_it_was_and_ends_with_the_same_table(
+    tmp_path, monkeypatch, asked
+):
+    """What was written by then is not done again."""
+    once, formula = tmp_path / "once.csv", sweep.run_unit
+    assert run(once, GRID) == 0
+    units = list(asked)
+
+    def interrupt_after(finished):
+        left = iter(range(finished))
+
+        def run_unit(unit, where):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return formula(unit, where)
+
+        return run_unit
+
+    for finished in (0, 1, len(units) - 1):
+        out = tmp_path / f"{finished}.csv"
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(sweep, "run_unit", interrupt_after(finished))
+            run(out, GRID)
+        asked.clear()
+        assert run(out, GRID) == 0
+        assert asked == units[finished:]
+        assert numbers(out) == numbers(once)
+
+
+@pytest.mark.exhaustive
 def test_killed_outright_it_goes_on_where_it_was_and_ends_with_the_same_table(
     tmp_path, capsys, undisturbed
 ):
@@ -476,6 +506,7 @@ def test_killed_outright_it_goes_on_where_it_was_and_ends_with_the_same_table(
     assert len(provenance(out)["runs"]) == 2
 
 
+@pytest.mark.exhaustive
 def test_a_killed_worker_is_replaced_and_the_table_is_the_same(tmp_path, undisturbed):
     out = tmp_path / "t.csv"
     process = start(out, LONG, "--workers", "2")
@@ -522,6 +553,7 @@ def cluster():
         local.close()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_cluster_gives_the_same_table(tmp_path, cluster, undisturbed):
     """By the command line, where what is sent to the workers is defined in ``__main__``."""
@@ -533,6 +565,7 @@ def test_a_cluster_gives_the_same_table(tmp_path, cluster, undisturbed):
     assert provenance(out)["runs"][0]["workers"] == "a Dask cluster"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_killed_worker_of_a_cluster_loses_nothing(tmp_path, cluster, undisturbed):
     out = tmp_path / "t.csv"
@@ -551,6 +584,7 @@ def test_a_killed_worker_of_a_cluster_loses_nothing(tmp_path, cluster, undisturb
     assert numbers(out) == undisturbed
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_names_given_twice_are_one_row_on_a_cluster_too(tmp_path, cluster):
     out = tmp_path / "t.csv"

@@ -98,7 +98,7 @@ def recorded(task):
         ("wahba", "quaternion", "sgd", 20),
         ("points", "9d-raw", "adam", 5),
         ("kinematics", "6d-gs", "adam", 5),
-        ("images", "9d-raw", "adam", 2),
+        ("images", "9d-raw", "adam", 1),
     ],
 )
 def test_a_seed_is_the_same_bit_for_bit_in_any_company(task, head, optimizer, steps):
@@ -107,7 +107,7 @@ def test_a_seed_is_the_same_bit_for_bit_in_any_company(task, head, optimizer, st
 
     every = run(8)
     assert every.seeds == list(range(8)) and every.status == ["ok"] * 8
-    for seeds in ([0], [0, 1], [0, 1, 2], [3, 2, 1, 0], [5, 2], [4, 7, 6, 5]):
+    for seeds in ([0], [5, 2], [2, 1, 0], [4, 7, 6, 5]):
         part = run(seeds)
         assert part.seeds == seeds
         assert_same_bits(part, every, seeds)
@@ -132,7 +132,7 @@ def test_the_weights_are_those_of_a_plain_loop(task, head, optimizer):
     to more than it leaves of this thousandth.
     """
     task, head, rate = find_task(task), find_head(head), 1e-4
-    steps = 10 if task.name in ("images", "points") else 18  # 18: a second block of batches
+    steps = 4 if task.name in ("images", "points") else 18  # 18: a second block of batches
     run = train(task, head, [3, 1], steps=steps, optimizer=optimizer, learning_rate=rate)
     start, network = (plain_loop(task, head, 1, n, optimizer, rate) for n in (0, steps))
     assert run.parameters.keys() == dict(network.named_parameters()).keys()
