@@ -4,6 +4,7 @@ The ground floor of the library, by name and in reading order. Conventions: acti
 column vectors, quaternions ``wxyz``, matrices read row by row, radians.
 """
 
+from rotlib.alignment import chordal_mean, geodesic_mean, kabsch
 from rotlib.check import compare
 from rotlib.codes import (
     matrix_to_rot5d,
@@ -38,11 +39,14 @@ from rotlib.quaternion import (
 )
 from rotlib.rotvec import (
     matrix_to_rotvec,
+    quaternion_to_rotvec,
     rotvec_left_jacobian,
     rotvec_left_jacobian_inverse,
     rotvec_right_jacobian,
     rotvec_right_jacobian_inverse,
     rotvec_to_matrix,
+    rotvec_to_quaternion,
+    slerp,
 )
 from rotlib.stabilized import (
     clip_item_gradients,
@@ -53,7 +57,7 @@ from rotlib.stabilized import (
 )
 
 # Reading order, not alphabetical: what a rotation is, its representations, projections,
-# distances, derivatives, checks.
+# distances, means, derivatives, checks.
 __all__ = [  # noqa: RUF022
     "is_rotation",
     "random_rotations",
@@ -65,10 +69,13 @@ __all__ = [  # noqa: RUF022
     "matrix_to_rotvec",
     "quaternion_to_matrix",
     "matrix_to_quaternion",
+    "quaternion_to_rotvec",
+    "rotvec_to_quaternion",
     "quaternion_multiply",
     "quaternion_conjugate",
     "wxyz_to_xyzw",
     "xyzw_to_wxyz",
+    "slerp",
     "svd_orthogonalize",
     "gram_schmidt",
     "rot6d_to_matrix",
@@ -86,6 +93,9 @@ __all__ = [  # noqa: RUF022
     "geodesic_distance",
     "chordal_distance",
     "geodesic_distance_naive",
+    "chordal_mean",
+    "geodesic_mean",
+    "kabsch",
     "autograd_jacobian",
     "svd_jacobian",
     "svd_jacobian_spectrum",

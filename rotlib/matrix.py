@@ -1,5 +1,7 @@
 """SO(3) as matrices: the test for membership, Haar-random members, and the hat and vee maps."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -43,43 +45,45 @@ def is_rotation(R: Tensor, *, tolerance: float | None = None) -> Tensor:
 
 
 def random_rotations(
-    n: int,
+    n: int | Sequence[int],
     *,
     generator: torch.Generator | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    r"""Draw ``n`` rotations from the uniform (Haar) distribution on SO(3).
+    r"""Draw rotations from the uniform (Haar) distribution on SO(3).
 
     A normalised Gaussian 4-vector is uniform on the unit sphere :math:`S^3`, and the quaternion
     map carries that uniformity to SO(3).
 
     Args:
-        n: how many; zero gives an empty batch.
+        n: how many, or a batch shape such as ``(4, 5)``; zero gives an empty batch.
         generator: source of randomness; draws are made on its device.
         dtype: floating-point type of the result; default ``torch.get_default_dtype()``.
         device: device of the result.
 
     Returns:
-        ``(n, 3, 3)`` rotation matrices.
+        ``(n, 3, 3)`` rotation matrices, or ``(*n, 3, 3)`` for a shape.
 
     Singular points:
         None.
 
     Raises:
-        TypeError: if ``n`` is no integer or ``dtype`` is not floating-point.
-        ValueError: if ``n`` is negative.
+        TypeError: if ``n`` is no integer, nor a tuple or list of integers, or ``dtype`` is not
+            floating-point.
+        ValueError: if a size is negative.
 
     Source: {cite}`stuelpnagel1964parametrization` for the two-to-one map; chapter 1.
     """
-    if not isinstance(n, int):
-        raise TypeError(f"random_rotations expects an integer n, got {type(n).__name__}")
+    shape = tuple(n) if isinstance(n, tuple | list) else (n,)
+    if not all(isinstance(size, int) for size in shape):
+        raise TypeError(f"random_rotations expects an integer n or a shape of integers, got {n!r}")
     if dtype is not None and not dtype.is_floating_point:
         raise TypeError(f"random_rotations expects a floating-point dtype, got {dtype}")
-    if n < 0:
+    if any(size < 0 for size in shape):
         raise ValueError(f"random_rotations expects n >= 0, got {n}")
     draw_on = generator.device if generator is not None else device
-    q_wxyz = torch.randn(n, 4, generator=generator, dtype=dtype, device=draw_on)
+    q_wxyz = torch.randn(*shape, 4, generator=generator, dtype=dtype, device=draw_on)
     return unit_quaternion_to_matrix(normalize(q_wxyz.to(device)))
 
 

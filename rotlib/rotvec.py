@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from rotlib._input import require
-from rotlib._numerics import even_function, full_precision
+from rotlib._input import require, require_float, require_pair
+from rotlib._numerics import even_function, full_precision, normalize, where_defined
 from rotlib.matrix import hat
-from rotlib.quaternion import matrix_to_quaternion
+from rotlib.quaternion import matrix_to_quaternion, quaternion_conjugate, quaternion_multiply
+
+_ONE = torch.tensor([1.0, 0, 0, 0])
 
 
 def sine_over_angle(t: Tensor) -> Tensor:
@@ -77,12 +79,135 @@ def matrix_to_rotvec(R: Tensor) -> Tensor:
     Source: chapter 3.
     """
     require("matrix_to_rotvec", R, 3, 3)
-    q_w, q_v = matrix_to_quaternion(R).split([1, 3], -1)
+    return _unit_quaternion_to_rotvec(matrix_to_quaternion(R))
+
+
+def _unit_quaternion_to_rotvec(q_wxyz: Tensor) -> Tensor:
+    """For quaternions of length one with a scalar part that is not negative."""
+    q_w, q_v = q_wxyz.split([1, 3], -1)
     t = (q_v * q_v).sum(-1, keepdim=True)
     # asin(x)/x below; atan2(x, w)/x above: the same function, as x^2 + w^2 = 1 and w >= 0.
     series = [math.comb(2 * k, k) / (4**k * (2 * k + 1)) for k in range(10)]
     half = even_function(t, series, lambda s: torch.atan2(s.sqrt(), q_w) / s.sqrt(), below=0.01)
     return 2 * half * q_v
+
+
+def quaternion_to_rotvec(q_wxyz: Tensor) -> Tensor:
+    r"""Rotation vector of a quaternion, of length at most :math:`\pi`.
+
+    .. math:: w = \frac{\theta}{\sin(\theta/2)}\,q_v, \qquad
+        \theta = 2\,\mathrm{atan2}(\lVert q_v \rVert, q_w)
+
+    for :math:`q` made of length one and, where :math:`q_w < 0`, replaced by :math:`-q`, which is
+    the same rotation the shorter way round.
+
+    Args:
+        q_wxyz: ``(..., 4)`` quaternions, scalar part first, any nonzero length.
+
+    Returns:
+        ``(..., 3)`` rotation vectors in radians.
+
+    Singular points:
+        A quaternion of zeros has no direction: NaN in that item alone, with derivative zero. At
+        half a turn, :math:`q_w = 0`, both ways are equally short: that along :math:`q_v` is taken,
+        with the derivative of that branch, so ``q`` and ``-q`` give opposite vectors there. At
+        ``w = 0`` the derivatives of every order are right.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: chapter 4.
+    """
+    require("quaternion_to_rotvec", q_wxyz, 4)
+    return where_defined((q_wxyz != 0).any(-1), _quaternion_to_rotvec, q_wxyz, _ONE)
+
+
+def _quaternion_to_rotvec(q_wxyz: Tensor) -> Tensor:
+    q_wxyz = normalize(q_wxyz)
+    return _unit_quaternion_to_rotvec(torch.where(q_wxyz[..., :1] < 0, -q_wxyz, q_wxyz))
+
+
+def rotvec_to_quaternion(w: Tensor) -> Tensor:
+    r"""Unit quaternion of the rotation by :math:`\theta = \lVert w \rVert` about ``w``.
+
+    .. math:: q = \Big(\cos\frac\theta2,\; \frac{\sin(\theta/2)}{\theta}\,w\Big)
+
+    Args:
+        w: ``(..., 3)`` rotation vectors in radians, of any length whose square the dtype holds.
+
+    Returns:
+        ``(..., 4)`` quaternions ``wxyz`` of unit length; the scalar part is negative for
+        :math:`\pi < \theta < 3\pi`, so that the map is smooth.
+
+    Singular points:
+        None: both coefficients are smooth functions of :math:`\theta^2`. Value and derivatives
+        of every order are right at ``w = 0``.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: chapter 4.
+    """
+    require("rotvec_to_quaternion", w, 3)
+    t = (w * w).sum(-1, keepdim=True) / 4
+    series = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
+    cosine = even_function(t, series, lambda s: torch.cos(s.sqrt()), below=0.25)
+    return torch.cat([cosine, sine_over_angle(t) / 2 * w], -1)
+
+
+def slerp(p_wxyz: Tensor, q_wxyz: Tensor, share: Tensor | float) -> Tensor:
+    r"""Turn from ``p`` towards ``q`` at constant speed, the shorter way, by a share of that way.
+
+    .. math:: p \exp\big(\text{share} \cdot \log(p^{-1} q)\big)
+        = \frac{\sin((1 - \text{share})\,\varphi)\,p + \sin(\text{share}\;\varphi)\,q}
+        {\sin\varphi}, \qquad \cos\varphi = p \cdot q \ge 0
+
+    ``q`` and ``-q`` are the same rotation, and the one nearer to ``p`` is where the way ends.
+
+    Args:
+        p_wxyz: ``(..., 4)`` quaternions, scalar part first, any nonzero length.
+        q_wxyz: ``(..., 4)`` quaternions.
+        share: 0 for ``p``, 1 for ``q``, beyond them to turn further; a number, or a tensor
+            ``(...)``. The batch shapes of all three broadcast.
+
+    Returns:
+        ``(..., 4)`` quaternions ``wxyz`` of unit length.
+
+    Singular points:
+        None for ``p = q`` or ``p = -q``: value and derivatives are right. For rotations half a
+        turn apart, :math:`p \cdot q = 0`, both ways are equally short: the way to ``q`` itself, not
+        ``-q``, is taken, with the derivative of that branch. A quaternion of zeros gives NaN in
+        that item alone, with derivative zero.
+
+    Raises:
+        TypeError, ValueError: for a wrong dtype or shape.
+
+    Source: Shoemake's spherical linear interpolation (1985); chapter 4 for products.
+    """
+    require_pair("slerp", p_wxyz, q_wxyz, 4)
+    if isinstance(share, Tensor):
+        _require_share(share, p_wxyz, q_wxyz)
+        share = share[..., None]
+    elif not isinstance(share, int | float):
+        raise TypeError(f"slerp expects share to be a number or tensor, got {type(share).__name__}")
+    defined = ((p_wxyz != 0).any(-1) & (q_wxyz != 0).any(-1))[..., None]
+    p, q = (normalize(torch.where(defined, x, _ONE.to(x))) for x in (p_wxyz, q_wxyz))
+    turn = quaternion_to_rotvec(quaternion_multiply(quaternion_conjugate(p), q))
+    between = quaternion_multiply(p, rotvec_to_quaternion(share * turn))
+    return torch.where(defined, between, torch.nan)
+
+
+def _require_share(share: Tensor, p: Tensor, q: Tensor) -> None:
+    require_float("slerp", share, "for share")
+    if share.dtype != p.dtype:
+        raise TypeError(f"slerp expects one dtype for all, got {p.dtype} and {share.dtype}")
+    try:
+        torch.broadcast_shapes(share.shape, p.shape[:-1], q.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"slerp expects batch shapes that broadcast, got {tuple(p.shape)}, {tuple(q.shape)} "
+            f"and share {tuple(share.shape)}"
+        ) from None
 
 
 @full_precision

@@ -16,6 +16,17 @@ def from_other(distance):
     return lambda x: distance(x, OTHER.to(getattr(x, "dtype", F64)))
 
 
+def to_other(x):
+    """Part of the way from ``x`` to a fixed quaternion."""
+    return rotlib.slerp(x, torch.ones(4, dtype=getattr(x, "dtype", F64)), 0.3)
+
+
+def aligned(x):
+    """The motion from ``x`` to fixed points, as one matrix ``(..., 3, 4)``."""
+    R, t = rotlib.kabsch(x, gaussian(5, 3, seed=9).to(getattr(x, "dtype", F64)))
+    return torch.cat([R, t[..., None]], -1)
+
+
 # Every public function of tensors: how to call it on one, and the shape of one item.
 FUNCTIONS = {
     "is_rotation": (rotlib.is_rotation, (3, 3)),
@@ -27,10 +38,13 @@ FUNCTIONS = {
     "matrix_to_rotvec": (rotlib.matrix_to_rotvec, (3, 3)),
     "quaternion_to_matrix": (rotlib.quaternion_to_matrix, (4,)),
     "matrix_to_quaternion": (rotlib.matrix_to_quaternion, (3, 3)),
+    "quaternion_to_rotvec": (rotlib.quaternion_to_rotvec, (4,)),
+    "rotvec_to_quaternion": (rotlib.rotvec_to_quaternion, (3,)),
     "quaternion_multiply": (lambda x: rotlib.quaternion_multiply(x, x), (4,)),
     "quaternion_conjugate": (rotlib.quaternion_conjugate, (4,)),
     "wxyz_to_xyzw": (rotlib.wxyz_to_xyzw, (4,)),
     "xyzw_to_wxyz": (rotlib.xyzw_to_wxyz, (4,)),
+    "slerp": (to_other, (4,)),
     "svd_orthogonalize": (rotlib.svd_orthogonalize, (3, 3)),
     "gram_schmidt": (rotlib.gram_schmidt, (3, 2)),
     "rot6d_to_matrix": (rotlib.rot6d_to_matrix, (6,)),
@@ -46,6 +60,9 @@ FUNCTIONS = {
     "geodesic_distance": (from_other(rotlib.geodesic_distance), (3, 3)),
     "chordal_distance": (from_other(rotlib.chordal_distance), (3, 3)),
     "geodesic_distance_naive": (from_other(rotlib.geodesic_distance_naive), (3, 3)),
+    "chordal_mean": (rotlib.chordal_mean, (5, 3, 3)),
+    "geodesic_mean": (rotlib.geodesic_mean, (5, 3, 3)),
+    "kabsch": (aligned, (5, 3)),
     "svd_jacobian": (rotlib.svd_jacobian, (3, 3)),
     "svd_jacobian_spectrum": (rotlib.svd_jacobian_spectrum, (3, 3)),
     "svd_condition_number": (rotlib.svd_condition_number, (3, 3)),
@@ -67,7 +84,10 @@ every_differentiable = pytest.mark.parametrize("name", [n for n in FUNCTIONS if 
 def valid(name, *batch, dtype=F64):
     """Inputs that the function is meant for: rotations, or Gaussian numbers if any will do."""
     event, n = FUNCTIONS[name][1], math.prod(batch)
-    x = rotations(n) if event == (3, 3) and "svd" not in name else gaussian(n, *event)
+    if event[-2:] == (3, 3) and "svd" not in name:
+        x = rotations(n * math.prod(event[:-2]))
+    else:
+        x = gaussian(n, *event)
     return x.reshape(*batch, *event).to(dtype)
 
 
@@ -236,7 +256,7 @@ def test_autocast_does_not_touch_the_mathematics(name):
     assert_near(cast, grad, 1e-4 * max(1, grad.abs().max().item()))
 
 
-@pytest.mark.parametrize("n", [2.5, "3", (2, 3)])
+@pytest.mark.parametrize("n", [2.5, "3", (2, 3.0)])
 def test_how_many_rotations_is_an_integer(n):
     with pytest.raises(TypeError, match="random_rotations expects an integer n"):
         rotlib.random_rotations(n)

@@ -113,6 +113,15 @@ def test_no_rotations_and_fewer():
         random_rotations(-1)
 
 
+def test_a_shape_draws_the_same_rotations_in_that_shape():
+    grid = random_rotations((4, 5), generator=seeded(), dtype=F64)
+    assert torch.equal(grid, rotations(20).reshape(4, 5, 3, 3))
+    assert random_rotations(()).shape == (3, 3)
+    assert random_rotations([2, 0]).shape == (2, 0, 3, 3)
+    with pytest.raises(ValueError, match=r"n >= 0, got \(2, -1\)"):
+        random_rotations((2, -1))
+
+
 def test_draws_are_uniform_in_angle():
     """Haar measure on SO(3): P(angle <= t) = (t - sin t) / pi."""
     R = rotations(20_000)
