@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ class _Nearest(Function):
     @staticmethod
     def forward(M: Tensor) -> tuple[Tensor, Tensor]:
         flat = at_least_single(M.detach()).reshape(-1, 3, 3)
-        R, Z = _by_loop(flat) if _loop(M) else _by_formula(flat)
+        loop = _loop(M)
+        R, Z = _by_loop(loop, flat) if loop else _by_formula(flat)
         return R.to(M.dtype).reshape(M.shape), Z.to(flat.dtype).reshape(M.shape)
 
     @staticmethod
@@ -53,14 +55,14 @@ class _Nearest(Function):
             R, Z = R.detach().double(), Z.double()
             solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
             gradient = newton.gradient_with_derivatives(G.double(), M.double(), R, solve)
-        elif _loop(G) and is_plain(G):
-            gradient = _differential_by_loop(G.to(Z.dtype), R.to(Z.dtype), Z)
+        elif (loop := _loop(G)) and is_plain(G):
+            gradient = _differential_by_loop(loop, G.to(Z.dtype), R.to(Z.dtype), Z)
         else:
             gradient = formula.differential(G.double(), R.double(), Z.double())
         return gradient.to(M.dtype)
 
 
-def _loop(x: Tensor):
+def _loop(x: Tensor) -> ModuleType | None:
     """The compiled loop, if Numba is installed and ``x`` is on the CPU."""
     if x.device.type != "cpu":
         return None
@@ -80,11 +82,11 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
     return R, Z / size
 
 
-def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
+def _by_loop(loop: ModuleType, M: Tensor) -> tuple[Tensor, Tensor]:
     """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``; the refused apart."""
     R, Z = torch.empty_like(M), torch.empty_like(M)
     rejected = torch.empty(len(M), dtype=torch.bool)
-    _in_parts(_loop(M).nearest, *_rows(M, R, Z), rejected.numpy())
+    _in_parts(loop.nearest, *_rows(M, R, Z), rejected.numpy())
     if rejected.any():
         S, size = formula.scaled(M[rejected])
         others = refused.nearest(S, torch.finfo(M.dtype).eps)
@@ -92,9 +94,9 @@ def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
     return R, Z
 
 
-def _differential_by_loop(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
+def _differential_by_loop(loop: ModuleType, G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
     out = torch.empty_like(Z)
-    _in_parts(_loop(G).differential, *_rows(G, R, Z, out))
+    _in_parts(loop.differential, *_rows(G, R, Z, out))
     return out
 
 
