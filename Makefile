@@ -12,7 +12,7 @@
 #   make assignments      check the assignments and pack what students get; SEED=3: another variant
 #   make grade            SUBMISSIONS=folder: grade a folder of notebooks (SEED=3, as handed out)
 #   make claims           measure the claims again and write book/claims.json
-#   make lint             style of the Python files
+#   make lint             style and types of the Python files
 #   make clean            remove the built book (and .venv with `make clean VENV_TOO=1`)
 #
 # CPU=1 takes PyTorch from its CPU-only index: on Linux the default one brings gigabytes of CUDA.
@@ -89,6 +89,7 @@ claims: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 
 clean:
 	rm -rf _build $(if $(VENV_TOO),$(VENV))

@@ -20,8 +20,9 @@ A claim of a new chapter needs the notebook first; one with a new source, its en
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from claims.expected import Expected
 from claims.prose import fill, lookup, typed_digit
@@ -69,7 +70,7 @@ class Claim:
     verdict: str = ""
     predicted: str = ""
     measured: str = ""
-    expected: Mapping[str, Expected] | None = None
+    expected: Mapping[str, Expected] = field(default_factory=dict)
     note: str = ""
     slow: bool = False
 
@@ -92,7 +93,7 @@ class Claim:
         """Measure: plain numbers by name, or lists and dictionaries of them."""
         return {name: self._plain(name, value) for name, value in self.measure().items()}
 
-    def _plain(self, name, value):
+    def _plain(self, name: str, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: self._plain(name, entry) for key, entry in value.items()}
         if isinstance(value, list | tuple):

@@ -256,7 +256,8 @@ def singular_values_know():
     steps = [2000, 8000]
     table = read_table(RESULTS / "confidence.csv", [*KEYS, *CONFIDENCE_COLUMNS])
     whole = table.groupby(KEYS[:6]).filter(lambda rows: len(rows) == 8)
-    rank = whole.groupby(["head", "task", "variant", "steps"])["spearman"].median().unstack()[steps]
+    rank = whole.pivot_table("spearman", ["head", "task", "variant"], "steps", aggfunc="median")
+    rank = rank.loc[:, steps]
     direct, through = rank.loc["9d-raw"], rank.loc["9d-svd"]
     numbers = {
         f"{name}_{task}_{variant}": row.tolist()

@@ -121,7 +121,7 @@ def weighted_columns():
 )
 def no_svd_needed():
     table = pd.read_csv(RESULTS / "accuracy.csv")
-    worst = table.groupby(["method", "dtype"])[["value", "gradient"]].max()
+    worst = table.pivot_table(["value", "gradient"], ["method", "dtype"], aggfunc="max")
     ours, svd = worst.loc["rotlib"], worst.loc["SVD + autograd"]
     return {
         "value": ours["value"].max(),
@@ -153,12 +153,12 @@ def no_svd_needed():
 )
 def projection_in_a_step():
     table = pd.read_csv(RESULTS / "speed.csv")
-    table = table[(table["threads"] == 1) & (table["device"] == "cpu")]
+    table = table.loc[(table["threads"] == 1) & (table["device"] == "cpu")]
     methods = {"svd": "SVD + autograd", "ours": "rotlib"}
     short, long = 32, 2048
 
     def took(direction, batch):
-        rows = table[(table["direction"] == direction) & (table["batch"] == batch)]
+        rows = table.loc[(table["direction"] == direction) & (table["batch"] == batch)]
         return rows.set_index("method")["best_ns"]
 
     def mlp(batch):
@@ -166,8 +166,8 @@ def projection_in_a_step():
         return {name: 1 - step["no projection"] / step[row] for name, row in methods.items()}
 
     # Differences of the larger network's steps are noise: take the projection's own time.
-    both = table[(table["direction"] == "forward + backward") & (table["dtype"] == "float32")]
-    own = both[both["batch"] == 4096].set_index("method")["best_ns"]
+    both = table.loc[(table["direction"] == "forward + backward") & (table["dtype"] == "float32")]
+    own = both.loc[both["batch"] == 4096].set_index("method")["best_ns"]
     step = took("training step, PointNet", long)
     shares = {
         "mlp_short": mlp(short),

@@ -14,7 +14,7 @@ RESULTS = ROOT / "results"
 def clean(name: str) -> pd.DataFrame:
     """The rows under Adam, without noise or ambiguity, of the table of a task."""
     table = read_table(RESULTS / f"{name}.csv")
-    return table[(table["variant"] == "clean") & (table["optimizer"] == "adam")]
+    return table.loc[(table["variant"] == "clean") & (table["optimizer"] == "adam")]
 
 
 @cache
@@ -24,5 +24,5 @@ def ratios(task: str, head: str, against: str) -> pd.DataFrame:
     SVD taken apart is in a table of its own.
     """
     apart = clean("ablation")
-    rows = paired(pd.concat([clean(task), apart[apart["task"] == task]]), head, against)
+    rows = paired(pd.concat([clean(task), apart.loc[apart["task"] == task]]), head, against)
     return rows.set_index("steps").sort_index()

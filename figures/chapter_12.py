@@ -15,7 +15,8 @@ def _poles(M: Tensor) -> tuple[Tensor, Tensor]:
     s = signed_svd(M)[1]
     gap = (s[..., 1] + s[..., 2])[None]
     lowest = -torch.nn.functional.max_pool2d(-gap, 9, stride=1, padding=4)
-    return tuple(((gap == lowest) & (gap < 0.06))[0].nonzero().T)
+    rows, columns = ((gap == lowest) & (gap < 0.06))[0].nonzero().T
+    return rows, columns
 
 
 @styled

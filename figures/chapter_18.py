@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -15,7 +17,7 @@ __all__ = ["ratios", "verdicts"]
 
 
 @styled
-def verdicts(summaries: dict[str, object], heads: Sequence[str], steps: int) -> Figure:
+def verdicts(summaries: dict[str, pd.DataFrame], heads: Sequence[str], steps: int) -> Figure:
     """One table: a row for each head, a column for each task; median error and 95 % interval.
 
     The tint compares within a column: dark is within a twentieth of the best.
@@ -27,14 +29,15 @@ def verdicts(summaries: dict[str, object], heads: Sequence[str], steps: int) -> 
     for column, summary in enumerate(summaries.values()):
         rows = summary[(summary["steps"] == steps) & summary["head"].isin(heads)]
         best = rows["median"].min()
-        for _, row in rows.iterrows():
-            y = list(heads).index(row["head"])
-            behind = math.log(row["median"] / best)
+        columns = rows.loc[:, ["head", "median", "low", "high"]]
+        for head, median, low, high in columns.itertuples(index=False, name=None):
+            y = list(heads).index(head)
+            behind = math.log(median / best)
             tint = 0.45 * math.exp(-4 * max(0.0, behind - math.log(1.05)))
             ax.add_patch(Rectangle((column + 0.03, y + 0.05), 0.94, 0.9, color=(*blue, tint)))
-            middle = {"ha": "center", "va": "center"}
-            ax.text(column + 0.5, y + 0.36, f"{row['median']:.1f}", size=11, **middle)
-            interval = f"{row['low']:.1f}–{row['high']:.1f}"
+            middle: dict[str, Any] = {"ha": "center", "va": "center"}
+            ax.text(column + 0.5, y + 0.36, f"{median:.1f}", size=11, **middle)
+            interval = f"{low:.1f}–{high:.1f}"
             ax.text(column + 0.5, y + 0.74, interval, size=7.5, alpha=0.75, **middle)
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(summaries)) + 0.5, list(summaries))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -98,7 +99,7 @@ def budgets(summary, heads: Sequence[str], ylabel: str = "test error (degrees)")
 
 
 @styled
-def ratios(pairs: dict[str, object], head: str, against: str) -> Figure:
+def ratios(pairs: dict[str, pd.DataFrame], head: str, against: str) -> Figure:
     """Error of one head over that of another, seed by seed, against the budget; a line per task."""
     figure, ax = canvas(5.2, 3.4)
     names = ("9d-svd", "9d-raw", "6d-gs", "quaternion", "rotvec", "10d", "5d", "euler")

@@ -6,11 +6,14 @@ ones are the colours of Okabe and Ito, which stay apart for colour-blind readers
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from rotlib.experiments.heads import HEADS
+
+P = ParamSpec("P")
 
 INK = "#1f2430"
 MUTED = "#7a8190"
@@ -42,7 +45,7 @@ LABELS = _FieldOfHeads("label")
 #: The three planes of chapter 8, in the order of their gain's weakest to strongest sum s_i + s_j.
 PLANES = {(1, 2): "#56B4E9", (1, 3): "#CC79A7", (2, 3): "#D55E00"}
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -65,18 +68,20 @@ STYLE = {
 }
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Make a drawing function draw in the book's style, and leave everyone else's as it was."""
 
     @functools.wraps(draw)
-    def in_style(*args: object, **options: object) -> Figure:
+    def in_style(*args: P.args, **options: P.kwargs) -> Figure:
         with plt.rc_context(STYLE):
             return draw(*args, **options)
 
     return in_style
 
 
-def canvas(width: float = 5.2, height: float = 3.4, panels: int = 1, **options: object):
+def canvas(
+    width: float = 5.2, height: float = 3.4, panels: int = 1, **options: Any
+) -> tuple[Figure, Any]:
     """A figure at most as wide as a phone can show legibly, and its axes.
 
     Args:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]  (documented)
 from torch.nn import Parameter
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
@@ -64,7 +65,7 @@ def is_plain(x: Tensor) -> bool:
     No compiler or tracer watches, no ``torch.func`` transform and no dual number is at work, ``x``
     is of no subclass, and no minus sign waits to be applied, as one does in ``z.conj().imag``.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or is_tracing():
         return False
     if type(x) is not Tensor and type(x) is not Parameter:
         return False

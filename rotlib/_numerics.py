@@ -2,21 +2,26 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
-def full_precision(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+
+def full_precision(f: Callable[P, Result]) -> Callable[P, Result]:
     """Keep autocast out: its half-precision products would leave matrices that are no rotations."""
 
     @functools.wraps(f)
-    def in_full_precision(x: Tensor, *rest: object, **options: object) -> Tensor:
-        device = x.device.type if isinstance(x, Tensor) else "cpu"
+    def in_full_precision(*arguments: P.args, **options: P.kwargs) -> Result:
+        tensors = [x for x in (*arguments, *options.values()) if isinstance(x, Tensor)]
+        device = tensors[0].device.type if tensors else "cpu"
         if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-            return f(x, *rest, **options)
+            return f(*arguments, **options)
         with torch.autocast(device, enabled=False):
-            return f(x, *rest, **options)
+            return f(*arguments, **options)
 
     return in_full_precision
 

@@ -34,7 +34,7 @@ def is_rotation(R: Tensor, *, tolerance: float | None = None) -> Tensor:
     require("is_rotation", R, "n", "n")
     if tolerance is None:
         eps = torch.finfo(R.dtype).eps
-        tolerance = max(eps ** (2 / 3), 8 * eps)
+        tolerance = float(max(eps ** (2 / 3), 8 * eps))
     working = R.double()
     gram = working.transpose(-1, -2) @ working
     identity = torch.eye(R.shape[-1], dtype=gram.dtype, device=R.device)

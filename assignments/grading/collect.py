@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import course
 import nbformat
@@ -96,7 +97,7 @@ def read_notebook(path: Path) -> NotebookNode:
         ValueError: if it is no notebook.
     """
 
-    def part(whole: object, name: str) -> object:
+    def part(whole: object, name: str) -> Any:
         return whole.get(name) if isinstance(whole, dict) else None
 
     raw = json.loads(path.read_bytes().decode("utf-8-sig"))
@@ -130,5 +131,5 @@ def identify(notebook: NotebookNode) -> str | None:
     for name in course.names():
         source = course.read_source(name)
         shared[name] = len(names & {*course.points(source), *course.tasks(source)})
-    best = max(shared, key=shared.get)
+    best = max(shared, key=shared.__getitem__)
     return best if shared[best] else None

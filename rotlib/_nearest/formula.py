@@ -16,8 +16,10 @@ SMALLEST = 1e-4
 #: ... and for input in double precision five times this, and (s1+s2)(s1+s3) at least that.
 SMALLEST_OF_TWO = 0.5
 #: cos(2 arccos(u) / 3) for u in [0, 1] in powers of 2u - 1, from the highest: exact to 3e-15.
-POLYNOMIAL = cheb2poly(chebinterpolate(lambda v: np.cos(2 / 3 * np.arccos((1 + v) / 2)), 18))
-POLYNOMIAL = POLYNOMIAL[::-1].tolist()
+POLYNOMIAL = cheb2poly(
+    # NumPy's annotation asks for a function of arrays to numbers.
+    chebinterpolate(lambda v: np.cos(2 / 3 * np.arccos((1 + v) / 2)), 18)  # pyright: ignore
+)[::-1].tolist()
 
 
 def scaled(M: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -64,6 +65,7 @@ def read_clouds(folder: Path | str, skip_unreadable: bool = False) -> Clouds:
             f"clouds: {len(bad)} of {len(paths)} files cannot be used:\n  " + "\n  ".join(bad)
         )
     every = torch.arange(len(clouds))
+    splits: dict[str, Tensor]
     if len(clouds) < 10:
         splits = dict.fromkeys(("train", "validation", "test"), every)
     else:
@@ -91,9 +93,9 @@ def _read(path: Path) -> np.ndarray:
     shape = trimesh.load(path, process=False)
     if isinstance(shape, trimesh.Scene):
         shape = shape.to_mesh()
-    if len(getattr(shape, "faces", ())):
+    if isinstance(shape, trimesh.Trimesh) and len(shape.faces):
         return trimesh.sample.sample_surface(shape, KEPT, seed=0)[0]
-    return np.asarray(shape.vertices)
+    return np.asarray(cast(trimesh.PointCloud, shape).vertices)
 
 
 def _kept_points(cloud: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """One entry of a sweep: what is to be trained, and what its tables still lack."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class Entry:
     variant: Sequence[str]
     heads: Sequence[str]
     optimizers: Sequence[str]
-    rates: dict[str, Sequence[float]]
+    rates: Mapping[str, Sequence[float]]
     steps: Sequence[int]
     seeds: int
     tune_steps: int | None
@@ -108,7 +108,7 @@ class Entry:
         """The second stage: the rates that ``table``, with the first stage in it, chooses."""
         if self.tune_steps is None:
             return self._units(self.steps, lambda key: self.rates[key[3]], self.seeds)
-        chosen = best_rates(table[table["seed"] < self.tune_seeds], self.tune_steps)
+        chosen = best_rates(table.loc[table["seed"] < self.tune_seeds], self.tune_steps)
         return self._units(self.steps, lambda key: [chosen[key]], self.seeds)
 
     def _units(

@@ -83,7 +83,7 @@ def _entry_of_flags(options: argparse.Namespace) -> Entry:
         variant=options.variant,
         heads=options.heads,
         optimizers=options.optimizers,
-        rates=dict.fromkeys(options.optimizers, options.rates),
+        rates={optimizer: options.rates for optimizer in options.optimizers},
         steps=options.steps,
         seeds=options.seeds,
         tune_steps=options.tune_steps,
@@ -107,7 +107,7 @@ def _entries_of_plan(options: argparse.Namespace) -> list[Entry]:
         entries = [entry for entry in entries if named & {path.stem for path in entry.tables}]
     without = [entry.name for entry in entries if entry.clouds and not options.clouds]
     if without:
-        print(f"left out, for want of --clouds: {', '.join(without)}")
+        print(f"left out, for want of --clouds: {', '.join(map(str, without))}")
     return [entry for entry in entries if entry.name not in without]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -107,7 +108,7 @@ def _in_the_loop(name: str, label: str, color: str, width: int, to_matrix: Map) 
     return Head(width, to_matrix, to_matrix, name=name, label=label, color=color)
 
 
-def _nine(name: str, label: str, color: str, train: Map, **more: object) -> Head:
+def _nine(name: str, label: str, color: str, train: Map, **more: Any) -> Head:
     """Nine numbers, of which SVD makes a rotation at inference, however they are trained."""
     return Head(9, train, rot9d_to_matrix, name=name, label=label, color=color, **more)
 

@@ -95,7 +95,7 @@ def _entry(name: str, settings: dict, plan: dict, folder: Path, on_gpu: bool) ->
         raise ValueError(f"{', '.join(missing)} missing")
     grids = plan["rates"]
     if "rates" in settings:
-        grids = dict.fromkeys(settings["optimizers"], settings["rates"])
+        grids = {optimizer: settings["rates"] for optimizer in settings["optimizers"]}
     if on_gpu:
         folder = folder / "cuda"
     return Entry(

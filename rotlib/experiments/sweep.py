@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import joblib
 import torch
@@ -114,7 +114,7 @@ def _locally(units: list[Unit], where: Where, workers: int) -> Iterator[list[dic
         parallel = joblib.Parallel(workers, return_as="generator_unordered")
         jobs = [joblib.delayed(run_unit)(unit, where) for unit in waiting.values()]
         try:
-            for rows in parallel(jobs):
+            for rows in cast(Iterator[list[dict]], parallel(jobs)):
                 del waiting[tuple(rows[0][key] for key in KEYS[:6])]
                 failures = 0
                 yield rows

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ CONFIGURATION = KEYS[:4]
 STOPPED_DEG = 180.0
 
 
-def read_table(path: Path | str, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+def read_table(path: Path | str, columns: list[str] = COLUMNS) -> pd.DataFrame:
     """The table at ``path``; an empty one if there is no file.
 
     Raises:
@@ -29,7 +30,7 @@ def read_table(path: Path | str, columns: Sequence[str] = COLUMNS) -> pd.DataFra
         table = pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a table: {error}") from None
-    if list(table.columns) != list(columns):
+    if list(table.columns) != columns:
         raise ValueError(f"{path} expects the columns {', '.join(columns)}")
     return table
 
@@ -44,7 +45,7 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(fresh, path)
 
 
-def add_rows(path: Path | str, rows: Sequence[dict], columns: Sequence[str] = COLUMNS) -> None:
+def add_rows(path: Path | str, rows: Sequence[dict], columns: list[str] = COLUMNS) -> None:
     """Add rows to the table at ``path``, in the order of its keys; the file is replaced at once.
 
     A row whose keys are there already replaces the old one.
@@ -78,11 +79,17 @@ def best_rates(table: pd.DataFrame, steps: int) -> dict[tuple, float]:
 def tuned(table: pd.DataFrame) -> pd.DataFrame:
     """For each configuration and budget the rows of the rate that validation chose there."""
     parts = []
-    for steps, rows in table.groupby("steps"):
-        best = best_rates(rows, steps)
+    for _, rows in table.groupby("steps"):
+        best = best_rates(rows, rows["steps"].iloc[0])
         chosen = [best[key] for key in rows[CONFIGURATION].itertuples(index=False, name=None)]
         parts.append(rows[rows["learning_rate"] == chosen])
     return pd.concat(parts) if parts else table
+
+
+def _groups(table: pd.DataFrame, by: list[str]) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """The groups of rows that agree in ``by``, in order of appearance, each with what it is."""
+    for key, group in table.groupby(by, sort=False):
+        yield dict(zip(by, cast(tuple, key), strict=True)), group
 
 
 def _interval(values: np.ndarray, statistic) -> tuple[float, float]:
@@ -103,18 +110,18 @@ def summary(table: pd.DataFrame, metric: str = "mean_deg") -> pd.DataFrame:
         seeds, stopped``.
     """
     rows = []
-    for key, group in tuned(table).groupby([*CONFIGURATION, "steps"], sort=False):
+    for key, group in _groups(tuned(table), [*CONFIGURATION, "steps"]):
         values = group[metric].fillna(STOPPED_DEG).to_numpy()
         low, high = _interval(values, np.median)
         rows.append(
-            dict(zip([*CONFIGURATION, "steps"], key, strict=True))
+            key
             | {
                 "learning_rate": group["learning_rate"].iloc[0],
                 "median": float(np.median(values)),
                 "low": low,
                 "high": high,
                 "seeds": len(values),
-                "stopped": int((group["status"] != "ok").sum()),
+                "stopped": sum(group["status"] != "ok"),
             }
         )
     return pd.DataFrame(rows)
@@ -137,14 +144,13 @@ def paired(table: pd.DataFrame, head: str, against: str, metric: str = "mean_deg
         if name not in set(both["head"]):
             raise ValueError(f"paired: the table has no rows of {name!r}")
     rows = []
-    for key, group in both.groupby(["task", "variant", "optimizer", "steps"], sort=False):
+    for row, group in _groups(both, ["task", "variant", "optimizer", "steps"]):
         a, b = (group[group["head"] == name].set_index("seed")[metric] for name in (head, against))
         if a.empty or b.empty:
             continue
         if set(a.index) != set(b.index):
-            raise ValueError(f"paired: {head} and {against} ran with different seeds at {key}")
-        difference, ratio = (a - b).to_numpy(), np.log(a / b).to_numpy()
-        row = dict(zip(["task", "variant", "optimizer", "steps"], key, strict=True))
+            raise ValueError(f"paired: {head} and {against} ran with different seeds at {row}")
+        difference, ratio = (a - b).to_numpy(), np.log((a / b).to_numpy())
         row["difference"] = float(difference.mean())
         row["difference_low"], row["difference_high"] = _interval(difference, np.mean)
         row["ratio"] = float(np.exp(ratio.mean()))

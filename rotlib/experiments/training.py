@@ -68,7 +68,9 @@ class Run:
         return errors.masked_fill(stopped[:, None], torch.nan)
 
 
-def held_out(task: Task, split: str, items: int = TEST_ITEMS, device: object = "cpu") -> Batch:
+def held_out(
+    task: Task, split: str, items: int = TEST_ITEMS, device: torch.device | str = "cpu"
+) -> Batch:
     """The validation or test set of that many items, the same for every run on that device."""
     if split not in _HELD_OUT:
         raise ValueError(f"held_out expects one of {', '.join(_HELD_OUT)}, got {split!r}")
