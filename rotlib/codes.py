@@ -79,7 +79,8 @@ def rot9d_to_matrix(x: Tensor) -> Tensor:
     Source: {cite}`levinson2020analysis`; chapter 6.
     """
     require("rot9d_to_matrix", x, 9)
-    return svd_orthogonalize(x.unflatten(-1, (3, 3)))
+    # ``unflatten`` would fix the size of the batch in the older exporter to ONNX.
+    return svd_orthogonalize(x.reshape(*x.shape[:-1], 3, 3))
 
 
 def matrix_to_rot9d(R: Tensor) -> Tensor:

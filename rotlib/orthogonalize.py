@@ -198,7 +198,7 @@ def _gram_schmidt(A: Tensor) -> Tensor:
 
 def _gram_schmidt_frame(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rotation, and alpha = |a1|, beta = |a2 - (r1.a2) r1|, gamma = r1.a2, each ``(..., 1)``."""
-    A = x.unflatten(-1, (2, 3))
+    A = x.reshape(*x.shape[:-1], 2, 3)  # ``unflatten`` would fix the batch in ONNX
     R = gram_schmidt(A.transpose(-1, -2))
     a1, a2 = A.unbind(-2)
     r1, r2 = R[..., 0], R[..., 1]

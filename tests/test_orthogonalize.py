@@ -285,13 +285,37 @@ def test_gram_schmidt_of_nearly_parallel_columns_is_orthogonal_to_rounding(beyon
     assert_near(R.mT @ R, torch.eye(3).expand_as(R), 8 * torch.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("a1", [(0, 0, 0), (0, 1, 0)])
-@pytest.mark.parametrize("a2", [(0, 0, 0), (0, -3, 0)])
-def test_gram_schmidt_without_an_answer_is_nan_alone(a1, a2):
-    A = torch.tensor([a1, a2], dtype=F64).mT
-    finite = gram_schmidt(torch.stack([gaussian(3, 2), A, gaussian(3, 2, seed=1)])).isfinite()
-    assert finite[[0, 2]].all()
-    assert not finite[1].all()
+UNANSWERED = {
+    "first column zero": (rot6d_to_matrix, (0, 0, 0, 1, 2, 3)),
+    "second column zero": (rot6d_to_matrix, (1, 2, 3, 0, 0, 0)),
+    "both zero": (rot6d_to_matrix, (0, 0, 0, 0, 0, 0)),
+    "exactly parallel": (rot6d_to_matrix, (0, 1, 0, 0, -3, 0)),
+    "no point of the sphere": (rot5d_to_matrix, (1, 2, 0, 0, 0)),
+    "quaternion of zeros": (quaternion_to_matrix, (0, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_an_item_without_an_answer_is_nan_alone_and_a_masked_loss_trains_on(name, dtype):
+    """Its gradient is zero, so that weights that all items share learn from the others only."""
+    f, numbers = UNANSWERED[name]
+    bad = torch.tensor(numbers, dtype=dtype)
+    x = torch.stack([gaussian(len(bad), dtype=dtype), bad, gaussian(len(bad), seed=1, dtype=dtype)])
+    layer = torch.nn.Linear(len(bad), len(bad), dtype=dtype)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(len(bad)))
+        layer.bias.zero_()
+    R = f(layer(x))
+    assert R[1].isnan().all() and is_rotation(R[[0, 2]]).all()
+    target = rotations(3, dtype=dtype)
+    mask = torch.tensor([True, False, True])
+    losses = (R - target).square().sum((-2, -1))
+    others = (f(layer(x[mask])) - target[mask]).square().sum()
+    expected = torch.autograd.grad(others, layer.parameters())
+    for masked in (losses[mask].sum(), torch.where(mask, losses, 0).sum()):
+        found = torch.autograd.grad(masked, layer.parameters(), retain_graph=True)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert_near(ours, theirs, 64 * torch.finfo(dtype).eps)
 
 
 def test_what_gram_schmidt_makes_of_parallel_columns_is_a_rotation_or_nan(dtype):

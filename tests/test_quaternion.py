@@ -143,15 +143,13 @@ def test_moving_the_scalar_part_there_and_back():
     assert torch.equal(xyzw_to_wxyz(wxyz_to_xyzw(q)), q)
 
 
-def test_a_quaternion_of_zeros_is_refused_wherever_it_hides():
-    q = gaussian(2, 3, 4)
-    q[1, 2] = -0.0
-    with pytest.raises(ValueError, match=r"expects nonzero .* got a quaternion of zeros"):
-        quaternion_to_matrix(q)
-
-
-def test_inside_vmap_a_quaternion_of_zeros_is_nan_alone():
-    q = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]])
-    R = torch.func.vmap(quaternion_to_matrix)(q)
-    assert torch.equal(R[0], torch.eye(3))
-    assert R[1].isnan().all()
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_quaternion_of_zeros_is_nan_alone_with_gradient_zero(mapped):
+    q = gaussian(4, 4)
+    q[1], q[3] = 0.0, -0.0
+    q.requires_grad_()
+    R = (torch.func.vmap(quaternion_to_matrix) if mapped else quaternion_to_matrix)(q)
+    assert R[[1, 3]].isnan().all()
+    assert torch.equal(R[[0, 2]], quaternion_to_matrix(q[[0, 2]]))
+    (gradient,) = torch.autograd.grad(R.square()[:, 0].sum(), q)
+    assert not gradient[[1, 3]].any() and gradient[[0, 2]].isfinite().all()

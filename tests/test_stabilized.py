@@ -1,21 +1,28 @@
 """Stabilised gradients: the same forward to the last bit, and exactly the predicted damping."""
 
+import functools
+
 import pytest
 import torch
 from conftest import EYE, F64, assert_near, gaussian, hard_matrices, rotations, singular_matrices
 
 from rotlib import (
+    clip_item_gradients,
+    rot9d_to_matrix,
     svd_orthogonalize,
     svd_orthogonalize_autograd,
     svd_orthogonalize_clamped,
     svd_orthogonalize_taylor,
+    svd_orthogonalize_unit_gains,
 )
 
 VARIANTS = {
     "autograd": svd_orthogonalize_autograd,
     "clamped": lambda M: svd_orthogonalize_clamped(M, 1e-3),
     "taylor": lambda M: svd_orthogonalize_taylor(M, 5),
+    "unit gains": svd_orthogonalize_unit_gains,
 }
+clipped = functools.partial(clip_item_gradients, length=1.0)
 every_variant = pytest.mark.parametrize("name", VARIANTS)
 damped = pytest.mark.parametrize("name", ["clamped", "taylor"])
 spectra = pytest.mark.parametrize(
@@ -156,3 +163,74 @@ def test_clamping_needs_a_positive_eps(eps):
 def test_a_series_needs_a_term(terms):
     with pytest.raises(ValueError, match=f"expects terms >= 1, got {terms}"):
         svd_orthogonalize_taylor(EYE, terms)
+
+
+@pytest.mark.parametrize("n", range(2, 6))
+def test_unit_gains_send_back_the_part_along_turns(n, dtype):
+    M, G = gaussian(50, n, n, dtype=dtype), gaussian(50, n, n, seed=1, dtype=dtype)
+    R = svd_orthogonalize(M)
+    turned = R.mT @ G
+    expected = R @ (turned - turned.mT) / 2
+    assert_near(vjp(svd_orthogonalize_unit_gains, M, G), expected, 32 * torch.finfo(dtype).eps)
+    _, by_transform = torch.func.vjp(svd_orthogonalize_unit_gains, M)
+    assert_near(by_transform(G)[0], expected, 32 * torch.finfo(dtype).eps)
+    # The map of tangents is its own transpose.
+    pushed = torch.func.jvp(svd_orthogonalize_unit_gains, (M,), (G,))[1]
+    assert_near(pushed, expected, 32 * torch.finfo(dtype).eps)
+
+
+def test_unit_gains_never_lengthen_a_gradient(dtype):
+    M = torch.cat([*hard_matrices().values(), torch.stack([*singular_matrices().values()])])
+    M, G = M.to(dtype), gaussian(len(M), 3, 3, dtype=dtype)
+    gradient = vjp(svd_orthogonalize_unit_gains, M, G)
+    assert (gradient.flatten(1).norm(dim=1) <= (1 + 1e-5) * G.flatten(1).norm(dim=1)).all()
+
+
+def test_unit_gains_leave_the_gradient_at_a_rotation_as_it_is():
+    R, G = rotations(9), gaussian(9, 3, 3)
+    assert_near(vjp(svd_orthogonalize_unit_gains, R, G), vjp(svd_orthogonalize, R, G), 1e-14)
+
+
+def test_clipping_cuts_each_items_gradient_to_the_length(dtype):
+    x, G = gaussian(4, 9, dtype=dtype), gaussian(4, 9, seed=1, dtype=dtype)
+    direction = G / G.norm(dim=1, keepdim=True)
+    G = direction * torch.tensor([[0.0], [0.5], [2.0], [1e30]])
+    assert torch.equal(clip_item_gradients(x, 1.0), x)
+    found = vjp(clipped, x, G)
+    assert torch.equal(found[:2], G[:2])
+    assert_near(found[2:], direction[2:], 8 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_clipping_leaves_what_is_not_finite_so_and_alone(bad):
+    x, G = gaussian(3, 9), 5 * gaussian(3, 9, seed=1)
+    clean = vjp(clipped, x, G)
+    G[1, 2] = bad
+    found = vjp(clipped, x, G)
+    assert torch.equal(found[[0, 2]], clean[[0, 2]])
+    assert not found[1].isfinite().all()
+
+
+def test_clipping_before_a_projection_bounds_what_reaches_the_network():
+    x = (EYE * torch.tensor([1.0, 1e-6, 1e-6])).reshape(1, 9)
+    G = gaussian(1, 3, 3)
+    assert vjp(rot9d_to_matrix, x, G).norm() > 1e5
+    assert vjp(lambda y: rot9d_to_matrix(clip_item_gradients(y, 0.1)), x, G).norm() <= 0.1 + 1e-12
+
+
+def test_clipping_works_under_transforms_and_pushes_tangents_on():
+    x, G = gaussian(6, 9), gaussian(6, 9, seed=1)
+    mapped = torch.func.vmap(lambda y, g: torch.func.vjp(clipped, y)[1](g)[0])(x, G)
+    assert_near(mapped, vjp(clipped, x, G), 1e-15)
+    assert torch.equal(torch.func.jvp(clipped, (x,), (G,))[1], G)
+
+
+@pytest.mark.parametrize("length", [0, -1.0, float("nan"), float("inf")])
+def test_clipping_needs_a_positive_length(length):
+    with pytest.raises(ValueError, match=f"expects a positive, finite length, got {length}"):
+        clip_item_gradients(EYE, length)
+
+
+def test_clipping_needs_a_number():
+    with pytest.raises(TypeError, match="expects a number length, got str"):
+        clip_item_gradients(EYE, "1")

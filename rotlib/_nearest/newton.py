@@ -20,12 +20,19 @@ Solver = Callable[[Tensor], Tensor]
 def solver_in_space(P: Tensor) -> Solver:
     """From ``P = (tr(H) I - H)^-1``, which takes the axis of ``B`` to that of ``X``."""
     sum_of_gains = trace(P)
-    return lambda B: sum_of_gains * B - P @ B - B @ P
+    return lambda B: _antisymmetric(sum_of_gains * B - P @ B - B @ P)
 
 
 def solver_from_eigenvectors(V: Tensor, gains: Tensor) -> Solver:
     r"""From :math:`H = V \operatorname{diag}(s) V^\top` and ``gains = 1 / (s_i + s_j)``."""
-    return lambda B: V @ ((V.transpose(-1, -2) @ B @ V) * gains) @ V.transpose(-1, -2)
+    return lambda B: _antisymmetric(
+        V @ ((V.transpose(-1, -2) @ B @ V) * gains) @ V.transpose(-1, -2)
+    )
+
+
+def _antisymmetric(X: Tensor) -> Tensor:
+    """But for rounding ``X`` is; the symmetric part that rounding adds would grow step by step."""
+    return (X - X.transpose(-1, -2)) / 2
 
 
 def with_derivatives(M: Tensor, R: Tensor, solve: Solver) -> Tensor:
