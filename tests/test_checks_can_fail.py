@@ -574,7 +574,7 @@ def run_tests(folder, *selection):
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # no xdist, and two seconds saved
         "ROTLIB_UNDER_TEST": str(folder),
     }
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not exhaustive"]
     command = [sys.executable, "-P", "-m", "pytest", *options, *selection]
     return subprocess.run(
         command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=300

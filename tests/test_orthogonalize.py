@@ -96,7 +96,7 @@ def test_value_and_gradient_are_romas():
     assert_near(vjp(svd_orthogonalize, M, G), theirs, 1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gap", [1.0, 1e-2, 1e-4, 1e-6, 1e-8])
 @pytest.mark.parametrize("second", ["half the gap", 1])
 def test_value_and_derivative_against_mpmath_as_the_derivative_blows_up(gap, second):
@@ -112,7 +112,7 @@ def test_value_and_derivative_against_mpmath_as_the_derivative_blows_up(gap, sec
     assert_near(ours * gap, expected * gap, 1e-14 / gap)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in HARD if name not in ("large", "small")])
 def test_derivative_against_mpmath_at_the_hard_points(name):
     M, dM = HARD[name][-1], gaussian(3, 3, seed=3)

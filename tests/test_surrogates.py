@@ -292,7 +292,11 @@ def test_recombined_forward_is_the_nearest_rotation_and_its_backward_finite(
     assert vjp(f, M, gaussian(len(M), 3, 3).to(dtype)).isfinite().all()
 
 
-@pytest.mark.parametrize("name", POINTS)
+#: Where the nearest rotation is not unique the parts may be those of another one.
+NOT_UNIQUE = {"minus the identity", "negative determinant, two smallest equal"}
+
+
+@pytest.mark.parametrize("name", [name for name in POINTS if name not in NOT_UNIQUE])
 def test_both_parts_of_svd_are_its_gradient(name):
     M = POINTS[name].reshape(-1, 3, 3)
     G = gaussian(len(M), 3, 3)

@@ -121,7 +121,7 @@ FLOORS = (
     ("rotvec", "euler", "distance", "_nearest.refused"),
     ("_nearest.function",),
     ("orthogonalize",),
-    ("codes", "stabilized"),
+    ("codes", "stabilized", "alignment"),
     ("jacobians",),
     ("__init__",),
     ("experiments.surrogates", "experiments.clouds", "experiments.solids", "experiments.networks"),
