@@ -48,14 +48,13 @@ def warp_svd3():
         return None
     import warp as wp
 
-    wp.config.quiet = True
     wp.init()
 
     @wp.kernel
     def project(M: wp.array(dtype=wp.mat33), R: wp.array(dtype=wp.mat33)):  # type: ignore
         n = wp.tid()
         U, _, V = wp.svd3(M[n])  # which makes both factors rotations
-        R[n] = U * wp.transpose(V)
+        R[n] = U * wp.transpose(V)  # type: ignore
 
     def nearest(M: Tensor) -> Tensor:
         R = torch.empty_like(M)

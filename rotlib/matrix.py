@@ -1,6 +1,7 @@
 """SO(3) as matrices: the test for membership, Haar-random members, and the hat and vee maps."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ def random_rotations(
 
     Source: {cite}`stuelpnagel1964parametrization` for the two-to-one map; chapter 1.
     """
-    shape = tuple(n) if isinstance(n, tuple | list) else (n,)
+    shape: tuple[Any, ...] = tuple(n) if isinstance(n, tuple | list) else (n,)
     if not all(isinstance(size, int) for size in shape):
         raise TypeError(f"random_rotations expects an integer n or a shape of integers, got {n!r}")
     if dtype is not None and not dtype.is_floating_point:

@@ -4,6 +4,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def _differential(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
 
 
 @functools.cache
-def _compiled():
+def _compiled() -> Any:
     """The compiled loop, or ``None`` where Numba is not installed."""
     try:
         from rotlib._nearest import loop
@@ -84,7 +85,7 @@ def _compiled():
     return loop
 
 
-def _loop(x: Tensor):
+def _loop(x: Tensor) -> Any:
     """The compiled loop, if there is one and ``x`` is on the CPU."""
     return _compiled() if x.device.type == "cpu" else None
 
