@@ -406,3 +406,8 @@ def test_changing_the_result_in_place_does_not_spoil_the_gradient_unnoticed():
 def test_importing_the_library_does_not_wait_for_numba():
     code = "import sys, rotlib; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_polynomial_is_the_cosine_of_a_third_of_the_angle():
+    c = torch.linspace(-1, 1, 20_001, dtype=F64)
+    assert_near(formula.cosine_of_a_third(c), torch.cos(torch.acos(c) / 3), 3e-15)
