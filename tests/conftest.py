@@ -31,6 +31,12 @@ def pytest_configure(config):
     wanted = os.environ.get("ROTLIB_UNDER_TEST")
     if wanted and not Path(rotlib.__file__).is_relative_to(wanted):
         raise pytest.UsageError("the rotlib that was imported is not the copy under test")
+    # Numba looks at the date of loop.py alone, and not of the constants that it takes from there.
+    folder = Path(rotlib.__file__).parent / "_nearest"
+    changed = (folder / "formula.py").stat().st_mtime
+    for kept in folder.glob("__pycache__/loop.*.nb?"):
+        if kept.stat().st_mtime < changed:
+            kept.unlink(missing_ok=True)
 
 
 def seeded(seed=0):

@@ -100,14 +100,9 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``; the refused apart."""
+    """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``."""
     R, Z = (torch.empty(M.shape, dtype=M.dtype, device=M.device) for _ in range(2))
-    rejected = np.empty(len(M), dtype=np.bool_)
-    if _in_parts(_compiled().nearest, *(_array(x, M.dtype) for x in (M, R, Z)), rejected):
-        rejected = torch.from_numpy(rejected)
-        S, size = formula.scaled(M[rejected])
-        others = refused.nearest(S, torch.finfo(M.dtype).eps)
-        R[rejected], Z[rejected] = others[0].to(M.dtype), (others[1] / size).to(M.dtype)
+    _in_parts(_compiled().nearest, *(_array(x, M.dtype) for x in (M, R, Z)))
     return R, Z
 
 
@@ -121,21 +116,18 @@ def _array(x: Tensor, dtype: torch.dtype) -> np.ndarray:
     return x.contiguous().numpy()
 
 
-def _in_parts(f: Callable, *arrays: np.ndarray) -> int:
-    """Sum of ``f`` of parts of long arrays, in as many threads as PyTorch's."""
+def _in_parts(f: Callable, *arrays: np.ndarray) -> None:
+    """``f`` of parts of long arrays, in as many threads as PyTorch's."""
     n = len(arrays[0])
     parts = min(torch.get_num_threads(), n // MANY)
     if parts < 2:
-        return f(*arrays)
-    found: list[int] = []
+        f(*arrays)
+        return
     cuts = [n * k // parts for k in range(parts + 1)]
     own, *others = ([x[i:j] for x in arrays] for i, j in itertools.pairwise(cuts))
-    threads = [
-        threading.Thread(target=lambda part: found.append(f(*part)), args=[part]) for part in others
-    ]
+    threads = [threading.Thread(target=f, args=part) for part in others]
     for thread in threads:
         thread.start()
-    found.append(f(*own))
+    f(*own)
     for thread in threads:
         thread.join()
-    return sum(found)

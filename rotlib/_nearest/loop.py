@@ -1,8 +1,9 @@
 r"""The nearest rotation from its trace, equations (20.1) to (20.9), one matrix at a time.
 
-The same as :mod:`rotlib._nearest.formula`, compiled by Numba for the processor at hand. A matrix is
-a tuple of three rows. Sixteen matrices make a *block*: a table whose row ``k`` holds entry ``k``
-of all of them, so that the compiler can let four or eight share each instruction.
+The same as :mod:`rotlib._nearest.formula`, compiled by Numba for the processor at hand, and below it
+the same as :mod:`rotlib._nearest.refused`. A matrix is a tuple of three rows. Sixteen matrices make
+a *block*: a table whose row ``k`` holds entry ``k`` of all of them, so that the compiler can let
+four or eight share each instruction.
 """
 
 import math
@@ -25,12 +26,13 @@ OPTIONS = {
 }
 
 
-def compiled(function: Callable) -> Callable:
+def compiled(function: Callable, **options) -> Callable:
     """By Numba, at the first call; kept on disk for the next process, if there is a place."""
+    options = OPTIONS | options
     try:
-        return njit(cache=True, **OPTIONS)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:
-        return njit(**OPTIONS)(function)
+        return njit(**options)(function)
 
 
 @compiled
@@ -203,15 +205,148 @@ def write(table, row, target, start, count):
                 target[start + n, i, j] = table[(row + 3 * i + j) * BLOCK + n]
 
 
-@compiled
-def nearest(M, R, Z, refused):
-    """Nearest rotations of ``M`` into ``R``, (20.8) into ``Z``, and which not to trust; how many.
+#: From here to ``apart``: the few matrices whose trace does not give the rotation.
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
-    All but ``refused (n,)`` are ``(n, 3, 3)``, all float32 or all float64.
-    """
+
+@compiled
+def product(x, y):
+    return row_times(x[0], y), row_times(x[1], y), row_times(x[2], y)
+
+
+@compiled
+def row_times(v, y):
+    return plus(plus(times(v[0], y[0]), v[1], y[1]), v[2], y[2])
+
+
+@compiled
+def transposed(x):
+    return (
+        (x[0][0], x[1][0], x[2][0]),
+        (x[0][1], x[1][1], x[2][1]),
+        (x[0][2], x[1][2], x[2][2]),
+    )
+
+
+@compiled
+def davenport(m, B):
+    """``K + 3I`` into the 4x4 array ``B``."""
+    (a, b, c), (d, e, f), (g, h, i) = m
+    B[0] = 3 + (a + e + i), h - f, c - g, d - b
+    B[1] = h - f, 3 + (a - e - i), b + d, c + g
+    B[2] = c - g, b + d, 3 + (-a + e - i), f + h
+    B[3] = d - b, c + g, f + h, 3 + (-a - e + i)
+
+
+@compiled
+def largest_eigenvector(m, eps):
+    """Squared again and again, ``K + 3I`` keeps its largest eigenvalue only."""
+    B, square = np.empty((4, 4)), np.empty((4, 4))
+    davenport(m, B)
+    for n in range(4 - round(math.log2(eps))):
+        size = B[0, 0] + B[1, 1] + B[2, 2] + B[3, 3] if n % 4 == 0 else 1.0
+        for i in range(4):
+            for j in range(4):
+                total = 0.0
+                for k in range(4):
+                    total += B[i, k] * B[j, k]
+                square[i, j] = total / (size * size)
+        B, square = square, B
+    row = 0
+    for i in range(4):
+        if B[i, i] > B[row, row]:
+            row = i
+    w, x, y, z = B[row]
+    size = math.sqrt(w * w + x * x + y * y + z * z)
+    return w / size, x / size, y / size, z / size
+
+
+@compiled
+def unit_quaternion_to_matrix(q):
+    w, x, y, z = q
+    return (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+
+
+@compiled
+def complement(r, m):
+    """``tr(H) I - H`` with the symmetric part ``H`` of ``R^T M``: eigenvalues ``s_i + s_j``."""
+    (a, b, c), (d, e, f), (g, h, i) = product(transposed(r), m)
+    x, y, z = -0.5 * (b + d), -0.5 * (c + g), -0.5 * (f + h)
+    return (e + i, x, y), (x, a + i, z), (y, z, a + e)
+
+
+@compiled
+def inverse(A, eps):
+    """Of symmetric ``A`` with eigenvalues ``s_i + s_j >= 0``, those above ``16 eps s1``."""
+    C = cofactors(A)
+    a = A[0][0] + A[1][1] + A[2][2]
+    ab = C[0][0] + C[1][1] + C[2][2]
+    abc = inner(A, C) / 3
+    least = 8 * eps * a
+    if ab > least * a:
+        if abc > least * ab:
+            P = times_matrix(1 / abc, C)
+        else:
+            P = times_matrix(a / ab, plus_matrix(IDENTITY, -1 / ab, C))
+            P = plus_matrix(P, -1 / ab, A)
+    else:
+        P = times_matrix(1 / (a * a) if a > 0 else 0.0, A)
+    return plus_matrix(P, 1.0, product(P, plus_matrix(IDENTITY, -1.0, product(A, P))))
+
+
+@compiled
+def turn(r, w):
+    """``R`` turned about ``w`` by Cayley: orthogonal also where the turn is large."""
+    scale = 1 / (1 + dot(w, w) / 4)
+    once = cross(r[0], w), cross(r[1], w), cross(r[2], w)
+    twice = cross(once[0], w), cross(once[1], w), cross(once[2], w)
+    return plus_matrix(r, scale, plus_matrix(once, 0.5, twice))
+
+
+def in_order(function: Callable) -> Callable:
+    """Compiled as it is written, in one place: what is seldom used need not be fast."""
+    return compiled(function, fastmath={"contract"}, forceinline=False)
+
+
+@in_order
+def apart(M, R, Z, eps):
+    """Nearest rotation and ``Z`` of ``M (3, 3)``, whatever its singular values."""
+    largest = 0.0
+    for i in range(3):
+        for j in range(3):
+            largest = max(largest, abs(M[i, j]))
+    largest = largest if largest > 0 else 1.0
+    m = (
+        (M[0, 0] / largest, M[0, 1] / largest, M[0, 2] / largest),
+        (M[1, 0] / largest, M[1, 1] / largest, M[1, 2] / largest),
+        (M[2, 0] / largest, M[2, 1] / largest, M[2, 2] / largest),
+    )
+    size = math.sqrt(inner(m, m) / 3)
+    size = size if size > 0 else 1.0
+    m = times_matrix(1 / size, m)
+    r = unit_quaternion_to_matrix(largest_eigenvector(m, eps))
+    for _ in range(2):  # Newton steps
+        h = product(transposed(r), m)
+        axis = h[2][1] - h[1][2], h[0][2] - h[2][0], h[1][0] - h[0][1]
+        P = inverse(complement(r, m), eps)
+        r = turn(r, (dot(P[0], axis), dot(P[1], axis), dot(P[2], axis)))
+    z = product(r, inverse(complement(r, m), eps))
+    for i in range(3):
+        for j in range(3):
+            R[i, j] = r[i][j]
+            Z[i, j] = z[i][j] / size / largest
+
+
+@compiled
+def nearest(M, R, Z):
+    """Nearest rotations of ``M`` into ``R``, (20.8) into ``Z``; all ``(n, 3, 3)`` of one dtype."""
     table = np.ones(ROWS * BLOCK)
     twice = M.itemsize == 8
-    total = 0
+    eps = 2.0**-52 if twice else 2.0**-23
     for start in range(0, len(M), BLOCK):
         count = min(BLOCK, len(M) - start)
         read(table, MATRIX, M, start, count)
@@ -224,9 +359,8 @@ def nearest(M, R, Z, refused):
             least = SMALLEST
             if twice:
                 least = max(5 * SMALLEST, SMALLEST_OF_TWO * table[REST * BLOCK + n])
-            refused[start + n] = not table[DENOMINATOR * BLOCK + n] > least
-            total += refused[start + n]
-    return total
+            if not table[DENOMINATOR * BLOCK + n] > least:
+                apart(M[start + n], R[start + n], Z[start + n], eps)
 
 
 @compiled
@@ -240,4 +374,3 @@ def differential(G, R, Z, out):
         read(table, INVERSE, Z, start, count)
         derivative(table)
         write(table, MATRIX, out, start, count)
-    return 0
