@@ -30,6 +30,10 @@ def nearest_rotation(M: Tensor) -> Tensor:
     if is_plain(M):
         recorded = M.requires_grad and torch.is_grad_enabled()
         return _Nearest.apply(M) if recorded else _nearest(M)[0]
+    # What is exported shall run where rotlib is not.
+    compiling = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    if compiling and M.device.type == "cpu" and not torch._C._are_functorch_transforms_active():
+        return _compiled_nearest(M)[0]
     R, Z = _by_formula(M.detach())
     solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
     return newton.with_derivatives(M.double(), R, solve).to(M.dtype)
@@ -46,13 +50,42 @@ class _Nearest(Function):
 
     @staticmethod
     def backward(ctx, G):
-        M, R, Z = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient itself will be differentiated
-            R, Z = R.detach().double(), Z.double()
-            solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
-            gradient = newton.gradient_with_derivatives(G.double(), M.double(), R, solve)
-            return gradient.to(M.dtype)
-        return _differential(G, R, Z)
+        return _gradient(G, _differential, *ctx.saved_tensors)
+
+
+def _gradient(G: Tensor, differential: Callable, M: Tensor, R: Tensor, Z: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return differential(G, R, Z)
+    R, Z = R.detach().double(), Z.double()  # the gradient itself will be differentiated
+    solve = newton.solver_in_space(R.transpose(-1, -2) @ Z)
+    return newton.gradient_with_derivatives(G.double(), M.double(), R, solve).to(M.dtype)
+
+
+# The same for ``torch.compile`` on the CPU. What it makes of the formula is slower by far and takes
+# a minute to compile; into Numba's loop it cannot look, and takes it as a step of its own.
+
+
+@torch.library.custom_op("rotlib::nearest", mutates_args=(), device_types="cpu")
+def _compiled_nearest(M: Tensor) -> tuple[Tensor, Tensor]:
+    return _nearest(M)
+
+
+@torch.library.custom_op("rotlib::differential", mutates_args=(), device_types="cpu")
+def _compiled_differential(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
+    return _differential(G, R, Z)
+
+
+@_compiled_nearest.register_fake
+def _(M: Tensor) -> tuple[Tensor, Tensor]:
+    R = torch.empty(M.shape, dtype=M.dtype, device=M.device)
+    return R, torch.empty_like(at_least_single(R))
+
+
+_compiled_differential.register_fake(lambda G, R, Z: torch.empty_like(R))
+_compiled_nearest.register_autograd(
+    lambda ctx, G, _: _gradient(G, _compiled_differential, *ctx.saved_tensors),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs, *output),
+)
 
 
 def _nearest(M: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,12 +104,12 @@ def _differential(G: Tensor, R: Tensor, Z: Tensor) -> Tensor:
     if not (_loop(G) and is_plain(G)):
         return formula.differential(G.double(), R.double(), Z.double()).to(R.dtype)
     out = torch.empty(R.shape, dtype=Z.dtype, device=Z.device)
-    _in_parts(_compiled().differential, *(_array(x, Z.dtype) for x in (G, R, Z, out)))
+    _in_parts(_numba().differential, *(_array(x, Z.dtype) for x in (G, R, Z, out)))
     return out if out.dtype == R.dtype else out.to(R.dtype)
 
 
 @functools.cache
-def _compiled() -> Any:
+def _numba() -> Any:
     """The compiled loop, or ``None`` where Numba is not installed."""
     try:
         from rotlib._nearest import loop
@@ -87,7 +120,7 @@ def _compiled() -> Any:
 
 def _loop(x: Tensor) -> Any:
     """The compiled loop, if there is one and ``x`` is on the CPU."""
-    return _compiled() if x.device.type == "cpu" else None
+    return _numba() if x.device.type == "cpu" else None
 
 
 def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +135,7 @@ def _by_formula(M: Tensor) -> tuple[Tensor, Tensor]:
 def _by_loop(M: Tensor) -> tuple[Tensor, Tensor]:
     """The same for ``(n, 3, 3)`` on the CPU in the precision of ``M``."""
     R, Z = (torch.empty(M.shape, dtype=M.dtype, device=M.device) for _ in range(2))
-    _in_parts(_compiled().nearest, *(_array(x, M.dtype) for x in (M, R, Z)))
+    _in_parts(_numba().nearest, *(_array(x, M.dtype) for x in (M, R, Z)))
     return R, Z
 
 

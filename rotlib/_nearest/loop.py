@@ -1,6 +1,6 @@
 r"""The nearest rotation from its trace, equations (20.1) to (20.9), one matrix at a time.
 
-The same as :mod:`rotlib._nearest.formula`, compiled by Numba for the processor at hand, and below it
+The same as :mod:`rotlib._nearest.formula`, compiled by Numba for the processor at hand, and below
 the same as :mod:`rotlib._nearest.refused`. A matrix is a tuple of three rows. Sixteen matrices make
 a *block*: a table whose row ``k`` holds entry ``k`` of all of them, so that the compiler can let
 four or eight share each instruction.
