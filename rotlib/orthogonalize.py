@@ -170,9 +170,9 @@ def gram_schmidt(A: Tensor) -> Tensor:
 
     Singular points:
         Where ``a1 = 0`` or the columns are parallel there is no answer: NaN, in that item alone,
-        with derivative zero; or, where rounding leaves parallel columns a residue, a rotation
-        with an arbitrary second column. Near such points the derivative grows like one over the
-        distance to them.
+        with derivative zero. Parallel means to rounding: no entry of what is left of ``a2`` is
+        above ``4 eps`` times the largest of ``a2``, because rounding alone leaves up to 3.3. Near
+        such points the derivative grows like one over the distance to them.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.
@@ -183,7 +183,8 @@ def gram_schmidt(A: Tensor) -> Tensor:
     a1, a2 = A.detach().unbind(-1)
     r1 = normalize(a1)
     rest = a2 - dot(r1, a2) * r1
-    defined = rest.isfinite().all(-1) & (rest != 0).any(-1)
+    rounding = 4 * torch.finfo(A.dtype).eps * a2.abs().amax(-1)
+    defined = rest.isfinite().all(-1) & (rest.abs().amax(-1) > rounding)
     return where_defined(defined, _gram_schmidt, A, torch.eye(3, 2))
 
 
@@ -225,7 +226,7 @@ def gram_schmidt_jacobian(x: Tensor) -> Tensor:
         ``(..., 9, 6)`` Jacobians of rank 3.
 
     Singular points:
-        NaN where ``a1 = 0`` or the columns are parallel.
+        NaN where ``a1 = 0`` or the columns are parallel to rounding, as in :func:`gram_schmidt`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.
@@ -255,7 +256,7 @@ def gram_schmidt_spectrum(x: Tensor) -> Tensor:
         ``(..., 3)`` values, descending.
 
     Singular points:
-        NaN where ``a1 = 0`` or the columns are parallel.
+        NaN where ``a1 = 0`` or the columns are parallel to rounding, as in :func:`gram_schmidt`.
 
     Raises:
         TypeError, ValueError: for a wrong dtype or shape.
