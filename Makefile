@@ -42,7 +42,7 @@ TESTS := $(PYTEST) --dist loadgroup tests -m
 NBVAL := $(PYTEST) --dist loadfile --nbval --nbval-current-env \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
 # By book/execution.json these take two fifths of the time of all twenty.
-LONG_CHAPTERS := $(wildcard chapters/1[3-6]_*.ipynb)
+LONG_CHAPTERS := $(wildcard chapters/1[3-6]_*.ipynb chapters/21_*.ipynb)
 
 test: book
 	$(TESTS) "not exhaustive"

@@ -33,6 +33,7 @@ LEDGER = ROOT / "book" / "claims.json"
 PARTS = (
     "part_1_representations",
     "part_2_jacobians",
+    "part_2_theory",
     "part_3_experiments",
     "part_4_beyond",
     "the_contested_question",

@@ -9,7 +9,8 @@ from claims.results import ratios
     "Train on nine raw numbers and apply SVD only at inference: it beats SVD in the loop.",
     source="{cite:t}`choy2026training`, {cite:t}`gu2023learning`; contested by "
     "{cite:t}`bregier2021deepregression`, {cite:t}`geist2024rotations` and most experiments of "
-    "{cite:t}`levinson2020analysis`, as reported",
+    "{cite:t}`levinson2020analysis`, as reported (a note of April in the repository of the second "
+    "now points to the first two)",
     chapter="18_the_verdict",
     verdict="depends",
     note="Better at short budgets. From 2,000 steps on the lead melts on every task, and on the "

@@ -21,7 +21,7 @@ __all__ = ["condition_numbers", "curves", "spectra_at"]
 _SHORT_NAMES = ("Euler", "rotation\nvector", "quaternion", "6D", "9D")
 
 
-def _gains(R: Tensor) -> dict[str, Tensor]:
+def _rates(R: Tensor) -> dict[str, Tensor]:
     """Radians per unit of each representation's decoder at its own codes, ``(..., 3)``."""
     jacobians = {
         "euler": euler_jacobian(matrix_to_euler(R, "ZYX"), "ZYX"),
@@ -37,8 +37,8 @@ def _gains(R: Tensor) -> dict[str, Tensor]:
 def condition_numbers(R: Tensor) -> Figure:
     """The condition number of each representation's decoder over a sample of rotations."""
     figure, ax = canvas(5.2, 3.0)
-    for n, (name, gains_of) in enumerate(_gains(R).items()):
-        kappa = gains_of[:, 0] / gains_of[:, 2]
+    for n, (name, rates_of) in enumerate(_rates(R).items()):
+        kappa = rates_of[:, 0] / rates_of[:, 2]
         low, high = kappa.quantile(torch.tensor([0.05, 0.95], dtype=kappa.dtype)).tolist()
         outside = kappa[(kappa < low) | (kappa > high)].numpy()
         ax.plot(np.full(len(outside), n), outside, ".", color=COLORS[name], alpha=0.4, ms=4)
@@ -54,14 +54,14 @@ def condition_numbers(R: Tensor) -> Figure:
 
 @styled
 def spectra_at(degrees: float) -> Figure:
-    """The three gains of each representation at a pose turned by an angle about a tilted axis."""
+    """The three turning rates of each representation at a pose turned by an angle about a tilted axis."""
     axis = torch.tensor([2.0, -1.0, 2.0], dtype=torch.float64) / 3
     figure, ax = canvas(5.2, 2.8)
     for n, (name, values) in enumerate(
-        _gains(rotvec_to_matrix(math.radians(degrees) * axis)).items()
+        _rates(rotvec_to_matrix(math.radians(degrees) * axis)).items()
     ):
         ax.bar(n + np.array([-0.25, 0, 0.25]), values.numpy(), 0.22, color=COLORS[name])
-    ax.set(ylabel="gain (radians per unit)", ylim=(0, 2.1))
+    ax.set(ylabel="turning rate (radians per unit)", ylim=(0, 2.1))
     ax.set_xticks(range(5), _SHORT_NAMES)
     ax.grid(axis="x", visible=False)
     return figure

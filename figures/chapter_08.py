@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from figures import scene
-from figures.style import MUTED, PLANES, canvas, styled
+from figures.style import INK, MUTED, PLANES, canvas, styled
 from rotlib.orthogonalize import svd_jacobian_spectrum
 from rotlib.svd import signed_svd
 
@@ -65,4 +65,29 @@ def three_planes(M: Tensor) -> Figure:
         scene.circle(ax, axes_world[:, i], axes_world[:, j], color, width=2.2)
         scene.arrow(ax, axes_world[:, k], color, f"u{'₁₂₃'[k]}")
         ax.set_title(f"plane {i + 1}{j + 1}\ngain {gain:.2f}", color=color, fontsize=10)
+    return figure
+
+
+@styled
+def the_score() -> Figure:
+    """The best score over the matrices diag(1, block) with a block that turns and stretches."""
+    figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+    cone = figure.add_subplot(1, 2, 1, projection="3d")
+    cuts = figure.add_subplot(1, 2, 2)
+    radius, angle = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 2 * np.pi, 61))
+    x, y, z = radius * np.cos(angle), radius * np.sin(angle), 1 + 2 * radius
+    cone.plot_surface(x, y, z, color=PLANES[2, 3], alpha=0.35, lw=0, rstride=1, cstride=1)
+    around = np.linspace(0, 2 * np.pi, 121)
+    for r in (0.25, 0.5, 0.75, 1.0):
+        cone.plot(r * np.cos(around), r * np.sin(around), 1 + 2 * r, color=PLANES[2, 3], lw=1)
+    cone.plot([0], [0], [1], "o", color=INK, ms=5)
+    cone.text(0.15, 0, 0.75, "pole", color=INK, fontsize=10)
+    cone.set(xticks=[], yticks=[], zticks=[1, 2, 3])
+    cone.view_init(elev=16, azim=-60)
+    along = np.linspace(-1, 1, 201)
+    for r, color in ((0.0, INK), (0.3, PLANES[1, 3]), (0.6, PLANES[1, 2])):
+        label = "through the tip" if r == 0 else f"past it at {r:g}"
+        cuts.plot(along, 1 + 2 * np.sqrt(r**2 + along**2), color=color, label=label)
+    cuts.set(xlabel="along the cut", ylabel="best score", xticks=[-1, 0, 1], yticks=[1, 2, 3])
+    cuts.legend(fontsize=9, loc="upper center")
     return figure

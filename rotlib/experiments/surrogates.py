@@ -52,7 +52,7 @@ def fisher_singular_values(s: Tensor) -> Tensor:
 
     Source: the one-dimensional form of the normalising constant is that of
     {cite}`lee2017bayesian`; its use as a loss is {cite}`mohlin2020probabilistic`. Chapter 12,
-    equation (12.4).
+    equation (12.5).
     """
     require("fisher_singular_values", s, 3)
     u, weight = _U.to(s), _WEIGHT.to(s)
@@ -78,7 +78,7 @@ def fisher_mean(F: Tensor) -> Tensor:
     Singular points:
         None.
 
-    Source: {cite}`mohlin2020probabilistic`; chapter 12, equation (12.4).
+    Source: {cite}`mohlin2020probabilistic`; chapter 12, equation (12.5).
     """
     require("fisher_mean", F, 3, 3)
     U, s, V = signed_svd(F)
@@ -137,7 +137,7 @@ def fisher_train(F: Tensor) -> Tensor:
     Returns:
         ``(..., 3, 3)`` mean rotations.
 
-    Source: {cite}`mohlin2020probabilistic`; chapter 12, equation (12.4).
+    Source: {cite}`mohlin2020probabilistic`; chapter 12, equation (12.5).
     """
     require("fisher_train", F, 3, 3)
     return _FisherResidual.apply(F)
