@@ -139,7 +139,7 @@ def check_short_cells(notebook):
         sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
         for lines in (cell.source.splitlines() for cell in code(notebook))
     ]
-    assert median(lengths) <= 5, sorted(lengths)
+    assert median(lengths) <= 6, sorted(lengths)
 
 
 def check_alt_texts(notebook):
@@ -259,7 +259,7 @@ BREAKAGES = [
         check_no_widget_state,
         output("display_data", data={"application/vnd.jupyter.widget-view+json": {}}),
     ),
-    (check_short_cells, replace("compare()", "compare()\n" * 6)),
+    (check_short_cells, replace("compare()", "compare()\n" * 7)),
     (check_alt_texts, output("display_data", data={"image/png": "AA"})),
     (check_alt_texts, output("display_data", data={"text/html": '<img src="x">'})),
     (check_alt_texts, output("display_data", data={"text/html": '<img alt="" src="x">'})),

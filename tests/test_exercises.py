@@ -58,6 +58,11 @@ WRONG = {
         "torch.linalg.solve(A, b)",
         "torch.linalg.solve(H, b)",
     ),
+    "ex-21-code": (
+        "clipped three times too late",
+        "clip_item_gradients(x, 1.0)",
+        "clip_item_gradients(x, 3.0)",
+    ),
 }
 
 
