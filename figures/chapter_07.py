@@ -54,7 +54,7 @@ def condition_numbers(R: Tensor) -> Figure:
 
 @styled
 def spectra_at(degrees: float) -> Figure:
-    """The three turning rates of each representation at a pose turned by an angle about a tilted axis."""
+    """Turning rates of each representation at a pose turned by an angle about a tilted axis."""
     axis = torch.tensor([2.0, -1.0, 2.0], dtype=torch.float64) / 3
     figure, ax = canvas(5.2, 2.8)
     for n, (name, values) in enumerate(
