@@ -207,16 +207,16 @@ def capacity_matters():
 
 
 @claim(
-    "Through SVD the gradient of a random output has a mean but no variance.",
+    "Through SVD the gradient of a random output has a finite mean and an infinite variance.",
     source=HERE,
     chapter="21_a_model_small_enough",
     verdict="holds",
-    note="$s_2+s_3<\\delta$ has a probability of about $\\delta^2$, and the gain is $2/\\delta$: "
+    note="$s_2+s_3<\\delta$ has a probability proportional to $\\delta^2$, and the gain is $2/\\delta$: "
     "the mean square diverges as a logarithm.",
     predicted="the mean square grows by the same amount for each factor of ten in the cap",
     measured="it grows by {low:.2f} to {high:.2f} for caps up to {cap:,.0f}, on {matrices:,} "
     "matrices",
-    expected={"low": above(0.8), "high": below(2.5)},
+    expected={"low": above(1.3), "high": below(1.55)},
 )
 def no_variance():
     M = gaussians(400_000)
@@ -228,13 +228,13 @@ def no_variance():
 
 
 @claim(
-    "In a linear model with items of unequal size, direct regression leads SVD early and falls "
-    "behind it, and behind unit gains, late.",
+    "Near the end of training a linear layer, at the same rate and at $a=1$, direct regression "
+    "learns three times as fast as a projection in the loop.",
     source=HERE,
     chapter="21_a_model_small_enough",
     verdict="holds",
-    note="Predicted without training: at the same rate direct regression learns three times as "
-    "fast near the end, and its stretch error leaves a floor that a projection has not.",
+    note="Nine errors of an item against three. With items of unequal size the stretch error leaves "
+    "direct regression a floor that a projection has not: the chapter predicts both, and checks.",
     predicted="near the end $\\dot e=-e$ against $-e/3$",
     measured="{direct:.3f} against {svd:.3f} and {unit:.3f}, from averages over {matrices:,} "
     "matrices",
