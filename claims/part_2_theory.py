@@ -211,8 +211,8 @@ def capacity_matters():
     source=HERE,
     chapter="21_a_model_small_enough",
     verdict="holds",
-    note="$s_2+s_3<\\delta$ has a probability proportional to $\\delta^2$, and the gain is $2/\\delta$: "
-    "the mean square diverges as a logarithm.",
+    note="$s_2+s_3<\\delta$ has a probability proportional to $\\delta^2$, and the gain is "
+    "$2/\\delta$: the mean square diverges as a logarithm.",
     predicted="the mean square grows by the same amount for each factor of ten in the cap",
     measured="it grows by {low:.2f} to {high:.2f} for caps up to {cap:,.0f}, on {matrices:,} "
     "matrices",
@@ -233,8 +233,8 @@ def no_variance():
     source=HERE,
     chapter="21_a_model_small_enough",
     verdict="holds",
-    note="Nine errors of an item against three. With items of unequal size the stretch error leaves "
-    "direct regression a floor that a projection has not: the chapter predicts both, and checks.",
+    note="Nine errors of an item against three. With items of unequal size the stretch error "
+    "leaves direct regression a floor that a projection has not: the chapter predicts both, and checks.",
     predicted="near the end $\\dot e=-e$ against $-e/3$",
     measured="{direct:.3f} against {svd:.3f} and {unit:.3f}, from averages over {matrices:,} "
     "matrices",
