@@ -234,7 +234,7 @@ def no_variance():
     chapter="21_a_model_small_enough",
     verdict="holds",
     note="Nine errors of an item against three. With items of unequal size the stretch error "
-    "leaves direct regression a floor that a projection has not: the chapter predicts both, and checks.",
+    "leaves direct regression a floor that a projection has not: the chapter predicts both.",
     predicted="near the end $\\dot e=-e$ against $-e/3$",
     measured="{direct:.3f} against {svd:.3f} and {unit:.3f}, from averages over {matrices:,} "
     "matrices",
