@@ -240,6 +240,14 @@ MUTATIONS = {
         "orthogonalize",
         "nearly_parallel",
     ),
+    "rounding passes for a second column": Mutation(
+        "orthogonalize",
+        "gram_schmidt",
+        "4 * torch.finfo(A.dtype).eps * a2.abs().amax(-1)",
+        "0 * a2.abs().amax(-1)",
+        "orthogonalize",
+        "parallel_columns",
+    ),
     "an item without an answer poisons the rest": Mutation(
         "_numerics",
         "where_defined",
