@@ -506,9 +506,9 @@ MUTATIONS = {
     ),
     "difference the other way round": Mutation(
         "experiments/table",
-        "paired",
-        "(a - b).to_numpy()",
-        "(b - a).to_numpy()",
+        "_matched",
+        "a - b",
+        "b - a",
         "table",
         "pairs_of_known_numbers",
     ),

@@ -150,7 +150,7 @@ def test_clouds_go_to_the_entries_that_need_them(plan, tmp_path, asked):
         ("[defaults]", "[default]", "unknown key default; known are defaults, rates, heads, run"),
         ("[run.sure]", "[run.sure]\nhead = 1", "[run.sure]: unknown key head; known are table,"),
         ("[defaults]", "[defaults]\nhead = 1", "[defaults]: unknown key head; known are table,"),
-        ("sgd = ", "lion = ", "[rates]: unknown key lion; known are adam, sgd"),
+        ("sgd = ", "lion = ", "[rates]: unknown key lion; known are adam, adamw, sgd"),
         ("sgd = [1e-1]", "", "[run.long]: rates names nothing for sgd"),
         ('["9d-svd", "pair"]', '["9d"]', "[heads]: more: unknown head '9d'; known are euler"),
         ('["euler", "more"', '["many"', "[run.long]: unknown head 'many'; known are euler"),

@@ -22,10 +22,11 @@ import pytest
 import torch
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from rotlib.experiments import sweep
+from rotlib.experiments import entry, sweep
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
+from rotlib.experiments.entry import next_rate
 from rotlib.experiments.stamp import commit_of_the_code
-from rotlib.experiments.table import COLUMNS, KEYS, provenance, read_table
+from rotlib.experiments.table import CHOSEN_COLUMNS, COLUMNS, KEYS, provenance, read_table
 from rotlib.experiments.training import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
@@ -159,6 +160,65 @@ def test_the_rate_is_tuned_with_few_seeds_and_only_the_chosen_one_goes_on(tmp_pa
     asked.clear()
     assert run(out, tuning) == 0
     assert asked == [] and out.read_bytes() == written
+
+
+def test_the_grid_grows_until_the_best_rate_lies_inside_it(tmp_path, asked):
+    out = tmp_path / "t.csv"
+    tuning = f"{GRID} --optimizers adam --rates 1e-4,3e-4 --steps 20 --tune-steps 10 --grow-rates"
+    assert run(out, f"{tuning} --seeds 3 --tune-seeds 1") == 0
+    tried = {
+        head: sorted(u.learning_rate for u in asked if u.head == head and u.steps == 10)
+        for head in ("9d-raw", "6d-gs")
+    }
+    assert tried["9d-raw"] == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]  # its best is 1e-2
+    assert tried["6d-gs"] == [1e-4, 3e-4, 1e-3, 3e-3]  # and here 1e-3
+    final = {u.head: u.learning_rate for u in asked if u.steps == 20}
+    assert final == {"9d-raw": 1e-2, "6d-gs": 1e-3}
+    asked.clear()
+    assert run(out, f"{tuning} --seeds 3 --tune-seeds 1") == 0 and asked == []
+
+
+def test_a_grid_may_grow_downwards_and_never_without_end(tmp_path, asked, monkeypatch):
+    out = tmp_path / "t.csv"
+    how = "--task wahba --heads 6d-gs --seeds 1 --steps 20 --tune-steps 10 --grow-rates"
+    assert run(out, f"{how} --rates 3e-3,1e-2") == 0
+    assert sorted(u.learning_rate for u in asked if u.steps == 10) == [3e-4, 1e-3, 3e-3, 1e-2]
+    monkeypatch.setattr(entry, "LEAST", 1e-3)
+    asked.clear()
+    assert run(tmp_path / "u.csv", f"{how} --rates 3e-3,1e-2") == 0
+    assert sorted(u.learning_rate for u in asked if u.steps == 10) == [1e-3, 3e-3, 1e-2]
+
+
+@pytest.mark.parametrize(
+    ("rate", "lower", "higher"),
+    [(1e-3, 3e-4, 3e-3), (3e-3, 1e-3, 1e-2), (2e-3, 1e-3, 3e-3), (0.3, 0.1, 1.0), (4.0, 3.0, 10)],
+)
+def test_rates_are_on_one_ladder(rate, lower, higher):
+    assert (next_rate(rate, False), next_rate(rate, True)) == (lower, higher)
+
+
+def test_a_table_of_finite_sets_says_how_well_they_were_learned_and_when(tmp_path):
+    out = tmp_path / "t.csv"
+    how = "--task wahba --heads 9d-raw --rates 3e-3 --seeds 2 --steps 60 --items 64 --checks 3"
+    assert run(out, how) == 0
+    found = read_table(out, CHOSEN_COLUMNS)
+    run_ = train("wahba", "9d-raw", 2, steps=60, learning_rate=3e-3, items=64, checks=3)
+    assert found["chosen_step"].tolist() == run_.chosen
+    expected = run_.errors("train").double().mean(1)
+    assert found["train_mean_deg"].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
+    assert {"items": 64, "checks": 3}.items() <= provenance(out).items()
+    with pytest.raises(ValueError, match="expects the columns"):
+        read_table(out)
+
+
+def test_a_table_keeps_to_one_protocol(tmp_path, capsys):
+    out = tmp_path / "t.csv"
+    how = "--task wahba --heads 9d-raw --rates 3e-3 --seeds 1 --steps 2"
+    assert run(out, f"{how} --batch 8") == 0
+    assert run(out, f"{how} --batch 8") == 0
+    for other, message in (("", "batch_size 8, not None"), ("--batch 4", "batch_size 8, not 4")):
+        assert run(out, f"{how} {other}") == 2
+        assert message in capsys.readouterr().err
 
 
 def test_tuning_uses_all_seeds_unless_told_otherwise(tmp_path, asked):

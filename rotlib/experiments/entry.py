@@ -1,6 +1,7 @@
 """One entry of a sweep: what is to be trained, and what its tables still lack."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,23 @@ import pandas as pd
 import torch
 
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
+from rotlib.experiments.cubes import can_render
 from rotlib.experiments.heads import Head, find_head
-from rotlib.experiments.table import COLUMNS, KEYS, best_rates, read_table
-from rotlib.experiments.tasks import Task, find_task
+from rotlib.experiments.protocol import STANDARD, Protocol
+from rotlib.experiments.table import (
+    CHOSEN_COLUMNS,
+    COLUMNS,
+    CONFIGURATION,
+    KEYS,
+    best_rates,
+    read_table,
+)
+from rotlib.experiments.tasks import Task, find_task, with_loss
 from rotlib.experiments.training import OPTIMIZERS
 
 CONFIDENCE_KEYS = [*KEYS, *CONFIDENCE_COLUMNS]
+#: The search for a rate does not leave this range.
+LEAST, MOST = 1e-6, 10.0
 #: What an entry need not say.
 DEFAULTS = {"variant": ["clean"], "optimizers": ["adam"], "seeds": 8}
 
@@ -39,6 +51,9 @@ class Entry:
     Attributes:
         rates: optimiser to its grid of learning rates.
         tune_steps: the budget at which validation chooses the rate; ``None``: all rates are run.
+        grow_rates: where it chooses the smallest or the largest rate of those run, run the next
+            one of 1, 3, 10, 30, ... as well, until it chooses one in between.
+        protocol: how networks are trained, if not as usual.
         clouds: whether the points are those of a folder.
         name: of the entry in its plan; ``None`` for an entry of flags.
     """
@@ -56,10 +71,19 @@ class Entry:
     confidence: Path | None = None
     clouds: bool = False
     name: str | None = None
+    protocol: Protocol = STANDARD
+    grow_rates: bool = False
 
     def columns(self, path: Path) -> list[str]:
         """Of that one of its tables."""
-        return CONFIDENCE_KEYS if path == self.confidence else COLUMNS
+        if path == self.confidence:
+            return CONFIDENCE_KEYS
+        chooses = self.protocol.items is not None or self.protocol.checks
+        return CHOSEN_COLUMNS if chooses else COLUMNS
+
+    def done(self) -> pd.DataFrame:
+        """Its table as it is."""
+        return read_table(self.out, self.columns(self.out))
 
     @property
     def tables(self) -> list[Path]:
@@ -90,8 +114,13 @@ class Entry:
                 raise ValueError(f"rates names nothing for {optimizer}")
             if unsound := [r for r in self.rates[optimizer] if not 0 < r < float("inf")]:
                 raise ValueError(f"rates expects positive numbers, got {unsound[0]}")
+        for steps in (*self.steps, *filter(None, [self.tune_steps])):
+            self.protocol.check(steps)
         for task_name, variant in itertools.product(self.task, self.variant):
             task = find_task(task_name, variant, clouds if self.clouds else None, skip_unreadable)
+            task = with_loss(task, self.protocol.loss)
+            if task_name == "cube" and not can_render():
+                continue
             batch = task.sample(2, torch.Generator().manual_seed(0), "train")
             for name in self.heads:
                 head = find_head(name)
@@ -102,13 +131,35 @@ class Entry:
         """The first stage: every rate at the budget of tuning; nothing without tuning."""
         if self.tune_steps is None:
             return []
-        return self._units([self.tune_steps], lambda key: self.rates[key[3]], self.tune_seeds)
+        beyond = self._beyond(self.tune_steps) if self.grow_rates else {}
+        return self._units(
+            [self.tune_steps],
+            lambda key: [*self.rates[key[3]], *beyond.get(key, [])],
+            self.tune_seeds,
+        )
+
+    def _tuned_on(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table.loc[table["seed"] < self.tune_seeds]
+
+    def _beyond(self, tune_steps: int) -> dict[tuple, list[float]]:
+        """For each configuration the rate next to its best one so far, if that is at an end."""
+        rows = self._tuned_on(self.done())
+        rows = rows.loc[rows["steps"] == tune_steps]
+        ends = rows.groupby(CONFIGURATION)["learning_rate"].agg(["min", "max"])
+        beyond = {}
+        for key, best in best_rates(rows, tune_steps).items():
+            low, high = ends.loc[key]
+            wanted = [
+                next_rate(best, up) for up, end in ((False, low), (True, high)) if best == end
+            ]
+            beyond[key] = [rate for rate in wanted if LEAST <= rate <= MOST]
+        return beyond
 
     def final_units(self, table: pd.DataFrame) -> list[Unit]:
         """The second stage: the rates that ``table``, with the first stage in it, chooses."""
         if self.tune_steps is None:
             return self._units(self.steps, lambda key: self.rates[key[3]], self.seeds)
-        chosen = best_rates(table.loc[table["seed"] < self.tune_seeds], self.tune_steps)
+        chosen = best_rates(self._tuned_on(table), self.tune_steps)
         return self._units(self.steps, lambda key: [chosen[key]], self.seeds)
 
     def _units(
@@ -123,7 +174,7 @@ class Entry:
 
     def missing(self, wanted: Sequence[Unit]) -> list[Unit]:
         """What its tables lack of these units."""
-        done = keys_of(read_table(self.out))
+        done = keys_of(self.done())
         both = done
         if self.confidence:
             both = done & keys_of(read_table(self.confidence, CONFIDENCE_KEYS))
@@ -134,6 +185,15 @@ class Entry:
             if seeds:
                 units.append(unit._replace(seeds=seeds))
         return sorted(units, key=lambda unit: -unit.steps)  # the longest first: no straggler
+
+
+def next_rate(rate: float, up: bool) -> float:
+    """The next larger or smaller one of ..., 1e-3, 3e-3, 1e-2, 3e-2, ..."""
+    exponent = math.floor(math.log10(rate) + 1e-9)
+    ladder = [float(f"{digit}e{e}") for e in range(exponent - 1, exponent + 2) for digit in (1, 3)]
+    if up:
+        return min(step for step in ladder if step > rate * (1 + 1e-9))
+    return max(step for step in ladder if step < rate * (1 - 1e-9))
 
 
 def keys_of(table: pd.DataFrame) -> set[tuple]:

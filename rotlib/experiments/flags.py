@@ -5,8 +5,9 @@ from pathlib import Path
 
 import joblib
 
+from rotlib.experiments.cubes import can_render
 from rotlib.experiments.entry import DEFAULTS, Entry
-from rotlib.experiments.plan import read_plan
+from rotlib.experiments.plan import protocol_of, read_plan
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,18 +28,27 @@ def _parser() -> argparse.ArgumentParser:
     add("tables", metavar="TABLE", nargs="*", help="with --plan: only what writes these tables")
     add("--plan", metavar="FILE.toml", help="run the entries of this plan; goes with --device, "
         "--workers, --dask and --clouds only")  # fmt: skip
-    add("--task", type=names, help="wahba, points, images, kinematics")
+    add("--task", type=names, help="wahba, points, images, kinematics, cube")
     add("--variant", type=names, help="clean (by default), noisy, ambiguous")
     add("--heads", type=names, help="such as 9d-raw,9d-svd,6d-gs")
-    add("--optimizers", type=names, help="adam (by default), sgd")
+    add("--optimizers", type=names, help="adam (by default), adamw, sgd")
     add("--rates", type=rates, help="the grid of learning rates, one for all heads")
     add("--steps", type=counts, help="budgets, such as 500,2000,8000")
     add("--seeds", type=int, help="how many seeds: 0, 1, ...; by default 8")
     add("--out", help="the table, a .csv; a .json beside it says how it was made")
     add("--tune-steps", type=int, help="choose the rate by validation error at this budget")
     add("--tune-seeds", type=int, help="with this many seeds (default: all of them)")
+    add("--grow-rates", action="store_true", default=None,
+        help="run more rates where the first or the last of the grid is chosen")  # fmt: skip
     add("--confidence", metavar="FILE.csv", help="a second table: how well s2 + s3 of 9D outputs "
         "ranks their errors")  # fmt: skip
+    add("--batch", type=int, help="items in a batch (32)")
+    add("--items", type=int, help="of a finite training set; by default fresh ones for ever")
+    add("--hidden", type=float, help="multiplies the widths of all hidden layers")
+    add("--loss", help="l2 (by default) or l1")
+    add("--schedule", help="of the rate: cosine (by default) or constant")
+    add("--checks", type=int, help="how often validation is asked which network to keep")
+    add("--patience", type=int, help="stop after so many checks in vain")
     add("--clouds", help="a folder of real clouds for the points task")
     add("--skip-unreadable", action="store_true", default=None,
         help="leave out clouds that cannot be read")  # fmt: skip
@@ -91,6 +101,8 @@ def _entry_of_flags(options: argparse.Namespace) -> Entry:
         out=out,
         confidence=confidence,
         clouds=options.clouds is not None,
+        protocol=protocol_of(vars(options)),
+        grow_rates=bool(options.grow_rates),
     )
     entry.check(options.clouds, options.skip_unreadable)
     return entry
@@ -105,10 +117,16 @@ def _entries_of_plan(options: argparse.Namespace) -> list[Entry]:
     if options.tables:
         named = set(options.tables)
         entries = [entry for entry in entries if named & {path.stem for path in entry.tables}]
-    without = [entry.name for entry in entries if entry.clouds and not options.clouds]
-    if without:
-        print(f"left out, for want of --clouds: {', '.join(map(str, without))}")
-    return [entry for entry in entries if entry.name not in without]
+    left_out = {
+        "--clouds": [entry for entry in entries if entry.clouds and not options.clouds],
+        "the extra cubes": [
+            entry for entry in entries if "cube" in entry.task and not can_render()
+        ],
+    }
+    for lacking, without in left_out.items():
+        if without:
+            print(f"left out, for want of {lacking}: {', '.join(str(e.name) for e in without)}")
+    return [entry for entry in entries if not any(entry in out for out in left_out.values())]
 
 
 def entries_of(options: argparse.Namespace) -> list[Entry]:

@@ -37,6 +37,8 @@ class Head:
         color: its colour in all figures.
         penalty: weight of :math:`\lVert M^\top M - I\rVert_F^2` added to the loss, where ``M``
             is what ``train`` returns.
+        hold: weight of :math:`\tfrac12\lVert M - R\rVert_F^2` added to the loss, where ``M`` are
+            the nine numbers and ``R`` the rotation nearest to them.
         schedule: pairs of a share of the steps and the head to train as until then, earliest
             first; after the last one it trains as itself.
         ablation: made to take another head apart, not to be used.
@@ -50,6 +52,7 @@ class Head:
     label: str = "unnamed"
     color: str = "gray"
     penalty: float = 0.0
+    hold: float = 0.0
     schedule: "tuple[tuple[float, Head], ...]" = ()
     ablation: bool = False
 
@@ -141,6 +144,10 @@ _ALL = (
     ),
     # ... and SVD in the loop (chapter 14).
     _nine("9d-svd-unit-gains", "SVD, unit gains", "#1B9E9E", _unit_gains),
+    _nine(
+        "9d-raw-then-unit-gains", "direct, then unit gains", "#7A0177", _unit_gains,
+        schedule=((0.5, _DIRECT),),
+    ),
     _nine("9d-svd-item-clip", "SVD, clipped item by item", "#3B7D23", _item_clip),
     # Why it needs mending: named by what was changed in SVD's gradient (chapter 14).
     _nine(
@@ -158,6 +165,16 @@ _ALL = (
     _nine(
         "9d-svd-without-size", "SVD, without size", "#C51B7D",
         _recombined("svd", "svd without size"), ablation=True,
+    ),
+    # What else was tried to make one head of both: the turn of unit gains, and a pull of the
+    # matrix towards its own rotation (chapter 18).
+    _nine(
+        "9d-svd-unit-gains-held", "SVD, unit gains, held", "#00441B", _unit_gains,
+        hold=1.0, ablation=True,
+    ),
+    _nine(
+        "9d-svd-unit-gains-held-lightly", "SVD, unit gains, held lightly", "#66A61E",
+        _unit_gains, hold=0.1, ablation=True,
     ),
 )  # fmt: skip
 

@@ -1,10 +1,14 @@
-"""The three networks of the experiments; small, and equal for every head but for their width."""
+"""The networks of the experiments; small, and equal for every head but for their last layer.
+
+``scale`` multiplies the widths of all hidden layers.
+"""
 
 from torch import Tensor, nn
 
 
-def mlp(inputs: int, width: int, hidden: int = 128) -> nn.Sequential:
+def mlp(inputs: int, width: int, hidden: int = 128, scale: float = 1) -> nn.Sequential:
     """Two hidden layers."""
+    hidden = round(scale * hidden)
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         nn.ReLU(),
@@ -21,12 +25,13 @@ class PointNet(nn.Module):
     transformation networks.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, scale: float = 1):
         super().__init__()
+        a, b, c = (round(scale * hidden) for hidden in (32, 64, 128))
         self.features = nn.Sequential(
-            nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 128)
+            nn.Linear(3, a), nn.ReLU(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, c)
         )
-        self.head = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, width))
+        self.head = nn.Sequential(nn.Linear(c, b), nn.ReLU(), nn.Linear(b, width))
 
     def forward(self, cloud: Tensor) -> Tensor:
         """``(..., points, 3)`` to ``(..., width)``."""
@@ -37,18 +42,19 @@ class PointNet(nn.Module):
 class ConvNet(nn.Module):
     """Three strided convolutions, then two layers."""
 
-    def __init__(self, width: int, size: int):
+    def __init__(self, width: int, size: int, scale: float = 1):
         super().__init__()
+        a, b, c, d = (round(scale * hidden) for hidden in (16, 32, 64, 128))
         self.features = nn.Sequential(
-            nn.Conv2d(3, 16, 3, 2, 1),
+            nn.Conv2d(3, a, 3, 2, 1),
             nn.ReLU(),
-            nn.Conv2d(16, 32, 3, 2, 1),
+            nn.Conv2d(a, b, 3, 2, 1),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 3, 2, 1),
+            nn.Conv2d(b, c, 3, 2, 1),
             nn.ReLU(),
         )
         self.head = nn.Sequential(
-            nn.Linear((size // 8) ** 2 * 64, 128), nn.ReLU(), nn.Linear(128, width)
+            nn.Linear((size // 8) ** 2 * c, d), nn.ReLU(), nn.Linear(d, width)
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -23,12 +23,13 @@ what it makes is in the folder ``cuda`` beside the plan::
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rotlib.experiments.entry import DEFAULTS, Entry
 from rotlib.experiments.heads import find_head
+from rotlib.experiments.protocol import Protocol
 from rotlib.experiments.training import OPTIMIZERS
 
 
@@ -59,6 +60,14 @@ _KEYS = {
     "tune-seeds": _COUNT,
     "confidence": _TABLE,
     "clouds": ("true or false", lambda value: type(value) is bool),
+    "grow-rates": ("true or false", lambda value: type(value) is bool),
+    "batch": _COUNT,
+    "items": _COUNT,
+    "hidden": ("a number", lambda value: type(value) in (int, float)),
+    "loss": ("l1 or l2", lambda value: type(value) is str),
+    "schedule": ("cosine or constant", lambda value: type(value) is str),
+    "checks": _COUNT,
+    "patience": _COUNT,
 }
 _SECTION = ("a section", lambda value: type(value) is dict)
 _SECTIONS = ("defaults", "rates", "heads", "run")
@@ -90,6 +99,12 @@ def _heads(names: Sequence[str], lists: dict[str, list[str]]) -> list[str]:
     return list(dict.fromkeys(head for name in names for head in lists.get(name, [name])))
 
 
+def protocol_of(settings: Mapping) -> Protocol:
+    """What the settings say of it; the rest as usual."""
+    said = {"batch_size" if key == "batch" else key: value for key, value in settings.items()}
+    return Protocol(**{key: said[key] for key in Protocol._fields if said.get(key) is not None})
+
+
 def _entry(name: str, settings: dict, plan: dict, folder: Path, on_gpu: bool) -> Entry:
     if missing := [key for key in _REQUIRED if key not in settings]:
         raise ValueError(f"{', '.join(missing)} missing")
@@ -112,15 +127,19 @@ def _entry(name: str, settings: dict, plan: dict, folder: Path, on_gpu: bool) ->
         confidence=folder / f"{settings['confidence']}.csv" if "confidence" in settings else None,
         clouds=settings.get("clouds", False),
         name=name,
+        protocol=protocol_of(settings),
+        grow_rates=settings.get("grow-rates", False),
     )
 
 
 def _require_tables_of_one_kind(entries: Sequence[Entry]) -> None:
-    """A table holds errors or confidences, of generated or of real clouds."""
+    """A table holds errors or confidences, of generated or of real clouds, by one protocol."""
     kinds: dict[Path, tuple] = {}
     for entry in entries:
         for path, holds in ((entry.confidence, "confidences"), (entry.out, "errors")):
-            kind = (holds, "real clouds" if entry.clouds else "no real clouds")
+            protocol = ", ".join(f"{k} {v}" for k, v in entry.protocol.unusual().items())
+            clouds = "real clouds" if entry.clouds else "no real clouds"
+            kind = (holds, f"{clouds}, {protocol}" if protocol else clouds)
             if path and kinds.setdefault(path, kind) != kind:
                 raise ValueError(
                     f"the table {path.stem} is for {' and '.join(kinds[path])}; "

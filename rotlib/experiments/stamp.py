@@ -23,10 +23,11 @@ def earlier_runs(path: Path, made_with: dict) -> list[dict]:
     if not path.with_suffix(".json").exists():
         return []
     made = provenance(path)
-    for name, value in made_with.items():
-        if made.get(name) != value:
+    for name in sorted((made.keys() | made_with.keys()) - {"runs"}):
+        was, is_now = made.get(name), made_with.get(name)
+        if was != is_now:
             raise ValueError(
-                f"{path} was made with {name} {made.get(name)!r}, not {value!r}; give another name"
+                f"{path} was made with {name} {was!r}, not {is_now!r}; give another name"
             )
     return made["runs"]
 
@@ -65,6 +66,7 @@ def write_stamp(path: Path, made_with: dict, earlier: list[dict], run: dict) -> 
         "rotlib": version("rotlib"),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
     }
     progress = {name: run[name] for name in ("date", "minutes")}
     begun = [old for old in earlier if old | progress == run]

@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS, measure_confidence
 from rotlib.experiments.entry import CONFIDENCE_KEYS, Entry, Unit, knows_confidence
 from rotlib.experiments.flags import entries_of, read_flags
+from rotlib.experiments.protocol import STANDARD, Protocol
 from rotlib.experiments.stamp import earlier_runs, write_stamp
 from rotlib.experiments.table import KEYS, add_rows, read_table
 from rotlib.experiments.tasks import find_task
@@ -42,13 +43,12 @@ class Where(NamedTuple):
     device: str
     clouds: str | None
     skip_unreadable: bool
+    protocol: Protocol = STANDARD
 
     def made_with(self) -> dict:
-        """What all rows of a table must have been made with."""
-        return {
-            "device": self.device,
-            "clouds": self.clouds and Path(self.clouds).resolve().name,
-        }
+        """What all rows of a table must have been made with; of the protocol what is unusual."""
+        clouds = self.clouds and Path(self.clouds).resolve().name
+        return {"device": self.device, "clouds": clouds, **self.protocol.unusual()}
 
 
 class How(NamedTuple):
@@ -81,9 +81,13 @@ def run_unit(unit: Unit, where: Where) -> list[dict]:
         optimizer=unit.optimizer,
         learning_rate=unit.learning_rate,
         device=where.device,
+        **where.protocol._asdict(),
     )
     errors, validation = run.errors("test").double(), run.errors("validation").double()
     configuration = dict(zip(KEYS[:6], unit[:6], strict=True))
+    trained = torch.full((len(unit.seeds), 1), torch.nan)
+    if where.protocol.items is not None:
+        trained = run.errors("train").double()
     known: dict[str, torch.Tensor] = {}
     if knows_confidence(run.task, run.head):
         outputs = run.outputs(held_out(run.task, "test", device=where.device).inputs)
@@ -96,12 +100,14 @@ def run_unit(unit: Unit, where: Where) -> list[dict]:
             "median_deg": round(float(error.median()), 4),
             "p99_deg": round(float(error.quantile(0.99)), 4),
             "val_mean_deg": round(float(held.mean()), 4),
+            "train_mean_deg": round(float(fitted.mean()), 4),
+            "chosen_step": chosen,
             "status": status,
             "seconds": round(run.seconds / len(unit.seeds), 2),
         }
         | {name: round(float(values[k]), 4) for name, values in known.items()}
-        for k, (seed, error, held, status) in enumerate(
-            zip(unit.seeds, errors, validation, run.status, strict=True)
+        for k, (seed, error, held, fitted, chosen, status) in enumerate(
+            zip(unit.seeds, errors, validation, trained, run.chosen, run.status, strict=True)
         )
     ]
 
@@ -140,9 +146,10 @@ def _on_dask(units: list[Unit], where: Where, address: str) -> Iterator[list[dic
 
 
 def _stages(entry: Entry) -> Iterator[list[Unit]]:
-    """What is missing; the second stage needs the table that the first one wrote."""
-    yield entry.missing(entry.tuning_units())
-    yield entry.missing(entry.final_units(read_table(entry.out)))
+    """What is missing; each stage needs the table that the one before wrote."""
+    while units := entry.missing(entry.tuning_units()):
+        yield units
+    yield entry.missing(entry.final_units(entry.done()))
 
 
 def sweep(entry: Entry, where: Where, how: How) -> int:
@@ -166,7 +173,7 @@ def sweep(entry: Entry, where: Where, how: How) -> int:
                     write_stamp(path, made_with, earlier[path], run)
                 if entry.confidence and CONFIDENCE_COLUMNS[0] in rows[0]:
                     add_rows(entry.confidence, rows, CONFIDENCE_KEYS)
-                add_rows(entry.out, rows)
+                add_rows(entry.out, rows, entry.columns(entry.out))
                 bar.update(sum(row["steps"] for row in rows))
                 done += 1
     return done
@@ -182,7 +189,8 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     work = []
     for entry in entries_of(options):
         clouds = options.clouds if entry.clouds else None
-        work.append((entry, Where(options.device, clouds, bool(options.skip_unreadable))))
+        skip = bool(options.skip_unreadable)
+        work.append((entry, Where(options.device, clouds, skip, entry.protocol)))
     with ExitStack() as held:
         for path in dict.fromkeys(path for entry, _ in work for path in entry.tables):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ pose.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 
 from rotlib.distance import geodesic_distance
 from rotlib.experiments.clouds import Clouds, read_clouds
+from rotlib.experiments.cubes import CubeNet, look_at_cubes
 from rotlib.experiments.networks import ConvNet, PointNet, mlp
 from rotlib.experiments.solids import (
     aeroplanes,
@@ -46,6 +47,11 @@ def chordal_loss(output: Tensor, targets: Tensor) -> Tensor:
     return (output - targets[..., : output.shape[-1]]).square().sum((-2, -1)) / 2
 
 
+def absolute_loss(output: Tensor, targets: Tensor) -> Tensor:
+    r""":math:`\sum|Y - T|` over as many columns as the output has."""
+    return (output - targets[..., : output.shape[-1]]).abs().sum((-2, -1))
+
+
 def angle_degrees(R: Tensor, targets: Tensor) -> Tensor:
     """Geodesic distance in degrees."""
     return geodesic_distance(R, targets).rad2deg()
@@ -58,7 +64,8 @@ class Task:
     Attributes:
         name, variant: what it is called in tables.
         sample: ``sample(n, generator, split)`` draws a :class:`Batch` on the generator's device.
-        network: ``network(width)`` makes an untrained network.
+        network: ``network(width)`` makes an untrained network; with ``scale=`` one whose hidden
+            layers are so many times as wide.
         rotations: how many rotations an answer has; if more than one, outputs and rotations have
             one more dimension for them.
         loss: ``(output, targets)`` to ``(...)``, for each item.
@@ -70,7 +77,7 @@ class Task:
     name: str
     variant: str
     sample: Callable[[int, Generator, str], Batch]
-    network: Callable[[int], nn.Module]
+    network: Callable[..., nn.Module]
     rotations: int = 1
     loss: Callable[[Tensor, Tensor], Tensor] = chordal_loss
     error: Callable[[Tensor, Tensor], Tensor] = angle_degrees
@@ -204,6 +211,30 @@ def images(variant: str = "clean") -> Task:
     )
 
 
+# The cube: a published benchmark.
+
+
+def _sample_cube(n: int, generator: Generator, split: str) -> Batch:
+    R = _haar(n, generator)
+    return Batch(look_at_cubes(R), R)
+
+
+def cube(variant: str = "clean") -> Task:
+    """The pose of a painted cube from a picture; two hidden layers on its pixels.
+
+    The pictures, their size, the network and the rule by which a pose is handed to the renderer
+    are those of {cite}`geist2024rotations`, experiment 2.1; see
+    :func:`~rotlib.experiments.cubes.look_at_cubes`. It needs the extra ``cubes``.
+
+    Raises:
+        ValueError: for another variant than ``clean``.
+    """
+    _require_variant(variant)
+    if variant != "clean":
+        raise ValueError(f"cube has no variant {variant!r}")
+    return Task("cube", variant, _sample_cube, CubeNet, together=False)
+
+
 # Kinematics: a skeleton of which only the positions of the joints are known.
 
 #: Joint, its parent, where it sits in its parent's frame (metres), how far it turns (degrees).
@@ -325,7 +356,22 @@ def kinematics(variant: str = "clean") -> Task:
     )
 
 
+def with_loss(task: Task, loss: str) -> Task:
+    """The task with the ``"l1"`` loss instead of its own, or with its own (``"l2"``).
+
+    Raises:
+        ValueError: for ``"l1"``, if the task's own loss is not the chordal one.
+    """
+    if loss == "l2":
+        return task
+    if task.loss is not chordal_loss:
+        raise ValueError(f"the loss {loss!r} is for rotations; that of {task.name} is on positions")
+    return replace(task, loss=absolute_loss)
+
+
 TASKS = {"wahba": wahba, "points": points, "images": images, "kinematics": kinematics}
+#: Tasks of others; they may need more than this package.
+BENCHMARKS = {"cube": cube}
 
 
 def find_task(
@@ -339,10 +385,11 @@ def find_task(
     Raises:
         ValueError: for an unknown name or variant, or clouds for a task that takes none.
     """
-    if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; known are {', '.join(TASKS)}")
+    known = TASKS | BENCHMARKS
+    if name not in known:
+        raise ValueError(f"unknown task {name!r}; known are {', '.join(known)}")
     if clouds is None:
-        return TASKS[name](variant)
+        return known[name](variant)
     if name != "points":
         raise ValueError(f"clouds are for the points task, not for {name}")
     return points(variant, clouds, skip_unreadable)

@@ -1,80 +1,30 @@
 """Train every seed of a configuration at once, and measure what it learned."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch import Generator, Tensor
+from torch.func import stack_module_state
 from tqdm.auto import tqdm
 
+from rotlib.experiments.diagnostics import diagnose
 from rotlib.experiments.heads import Head, find_head
-from rotlib.experiments.tasks import Batch, Task, chordal_loss, find_task
-from rotlib.orthogonalize import svd_condition_number, svd_orthogonalize
+from rotlib.experiments.protocol import STANDARD, Protocol
+from rotlib.experiments.run import Run, forward_of, held_out, network_of, training_set
+from rotlib.experiments.tasks import Batch, Task, find_task, with_loss
 
-BATCH_SIZE = 32
+BATCH_SIZE = STANDARD.batch_size
 MOMENTUM = 0.9
-TEST_ITEMS = 2048
-OPTIMIZERS = ("adam", "sgd")
+WEIGHT_DECAY = 0.1
+OPTIMIZERS = ("adam", "adamw", "sgd")
 
 #: Batches drawn in one call of ``Task.sample``; fixed, because it shapes the random stream.
 _BLOCK = 16
-#: Seeds of the validation and test sets, the same for every head and training seed.
-_HELD_OUT = {"validation": 1_000_003, "test": 2_000_003}
-
 #: Initial weights are drawn from the process's one generator: a thread at a time.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-@dataclass
-class Run:
-    """What :func:`train` returns: networks of all seeds, and how each seed fared.
-
-    Attributes:
-        task, head, seeds: what was trained.
-        parameters: name to ``(seeds, ...)`` stacked weights.
-        status: for each seed ``"ok"``, or why and when it stopped.
-        seconds: time of the training, for all seeds together.
-        log: with ``diagnostics``, name to ``(seeds, records)``; ``log["step"]`` is ``(records,)``.
-    """
-
-    task: Task
-    head: Head
-    seeds: list[int]
-    parameters: dict[str, Tensor]
-    status: list[str]
-    seconds: float
-    log: dict[str, Tensor] = field(default_factory=dict)
-
-    def outputs(self, inputs: Tensor) -> Tensor:
-        """The networks' raw numbers for the same inputs: ``(seeds, n, [rotations,] width)``."""
-        forward = _forward(self.task, self.head)
-        with torch.no_grad():
-            return torch.cat(
-                [
-                    forward({k: p[s : s + 1] for k, p in self.parameters.items()}, inputs[None])
-                    for s in range(len(self.seeds))
-                ]
-            )
-
-    def errors(self, split: str = "test", items: int = TEST_ITEMS) -> Tensor:
-        """Errors in degrees on a held-out set, ``(seeds, items)``; NaN for a stopped seed."""
-        batch = held_out(self.task, split, items, next(iter(self.parameters.values())).device)
-        R = self.head.infer(self.outputs(batch.inputs))
-        errors = self.task.error(R, batch.targets)
-        stopped = torch.tensor([s != "ok" for s in self.status], device=errors.device)
-        return errors.masked_fill(stopped[:, None], torch.nan)
-
-
-def held_out(
-    task: Task, split: str, items: int = TEST_ITEMS, device: torch.device | str = "cpu"
-) -> Batch:
-    """The validation or test set of that many items, the same for every run on that device."""
-    if split not in _HELD_OUT:
-        raise ValueError(f"held_out expects one of {', '.join(_HELD_OUT)}, got {split!r}")
-    return task.sample(items, Generator(device).manual_seed(_HELD_OUT[split]), split)
 
 
 def train(
@@ -86,6 +36,12 @@ def train(
     optimizer: str = "adam",
     learning_rate: float = 1e-3,
     batch_size: int = BATCH_SIZE,
+    items: int | None = None,
+    hidden: float = 1,
+    loss: str = "l2",
+    schedule: str = "cosine",
+    checks: int = 0,
+    patience: int | None = None,
     device: str = "cpu",
     diagnostics: int = 0,
     progress: bool = False,
@@ -109,9 +65,11 @@ def train(
         head: a :class:`~rotlib.experiments.heads.Head`, or the name of one.
         seeds: a list of seeds, or how many: 0, 1, ...
         steps: training steps, at least 1.
-        optimizer: ``"adam"``, or ``"sgd"`` with momentum 0.9.
+        optimizer: ``"adam"``, ``"adamw"`` with a weight decay of 0.1, or ``"sgd"`` with momentum
+            0.9.
         learning_rate: at the start; positive.
-        batch_size: items in a batch, for each seed.
+        batch_size, items, hidden, loss, schedule, checks, patience: a
+            :class:`~rotlib.experiments.protocol.Protocol`; by default that of the book.
         device: where to train.
         diagnostics: record the early life of the gradient every so many steps; 0 for never. The
             log then holds medians over the batch of ``gradient_norm`` (at the network's output),
@@ -139,9 +97,11 @@ def train(
         raise ValueError("train expects at least one seed")
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"train expects one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
-    for name, value in {"steps": steps, "batch_size": batch_size}.items():
-        if value < 1:
-            raise ValueError(f"train expects {name} of at least 1, got {value}")
+    if steps < 1:
+        raise ValueError(f"train expects steps of at least 1, got {steps}")
+    protocol = Protocol(batch_size, items, hidden, loss, schedule, checks, patience)
+    protocol.check(steps)
+    task = with_loss(task, loss)
     if not 0 < learning_rate < float("inf"):
         raise ValueError(f"train expects a positive, finite learning rate, got {learning_rate}")
     together = task.together or torch.device(device).type != "cpu"
@@ -150,8 +110,8 @@ def train(
     with tqdm(total=steps * len(groups), disable=not progress, unit="step") as bar:
         runs = [
             _train_group(
-                task, head, group, steps, optimizer, learning_rate, batch_size, device,
-                diagnostics, bar.update,
+                task, head, group, steps, optimizer, learning_rate, protocol, device, diagnostics,
+                bar.update,
             )
             for group in groups
         ]  # fmt: skip
@@ -161,6 +121,8 @@ def train(
         seeds,
         {name: torch.cat([run.parameters[name] for run in runs]) for name in runs[0].parameters},
         [status for run in runs for status in run.status],
+        [step for run in runs for step in run.chosen],
+        protocol,
         time.perf_counter() - started,
         {
             name: runs[0].log[name] if name == "step" else torch.cat([r.log[name] for r in runs])
@@ -176,32 +138,34 @@ def _train_group(
     steps: int,
     optimizer: str,
     learning_rate: float,
-    batch_size: int,
+    protocol: Protocol,
     device: str,
     diagnostics: int,
     advance: Callable[[], object],
 ) -> Run:
-    parameters = _initial_parameters(task, head, seeds, device)
-    forward = _forward(task, head)
+    parameters = _initial_parameters(task, head, seeds, protocol, device)
+    forward = forward_of(task, head, protocol)
     step_of = _make_optimizer(optimizer, parameters, learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(step_of, steps)
-    batches = _batches(task, seeds, batch_size, steps, device)
+    schedule = _make_schedule(protocol, step_of, steps)
+    best = _Best(task, head, forward, protocol, steps, parameters) if protocol.checks else None
     stopped_at = torch.full((len(seeds),), -1, device=device)
     records: list[dict[str, Tensor]] = []
-    for step, batch in enumerate(batches):
+    for step, batch in enumerate(_batches(task, seeds, protocol, steps, device)):
         seen = head.at(step / steps)
         x = forward(parameters, batch.inputs)
         losses, gradient = _gradient_at_output(task, seen, x, batch.targets)
         finite = losses.isfinite() & gradient.flatten(1).isfinite().all(1)
         stopped_at = torch.where(~finite & (stopped_at < 0), step, stopped_at)
         if diagnostics and step % diagnostics == 0:
-            records.append({"step": torch.tensor(step)} | _diagnose(task, head, x, gradient, batch))
+            records.append({"step": torch.tensor(step)} | diagnose(task, head, x, gradient, batch))
         alive = (stopped_at < 0).view(-1, *[1] * (gradient.dim() - 1))
         step_of.zero_grad()
-        x.backward(torch.where(alive, gradient, 0) / batch_size)
+        x.backward(torch.where(alive, gradient, 0) / protocol.batch_size)
         step_of.step()
         schedule.step()
         advance()
+        if best and best.done_after(step + 1, parameters):
+            break
         if step % 100 == 0 and not diagnostics and bool((stopped_at >= 0).all()):
             break
     with torch.no_grad():  # what the last update made of it
@@ -209,34 +173,71 @@ def _train_group(
     stopped_at = torch.where((stopped_at < 0) & ~sound, steps, stopped_at)
     status = ["ok" if at < 0 else f"loss not finite at step {at}" for at in stopped_at.tolist()]
     log = {name: torch.stack([r[name] for r in records], -1).cpu() for name in (records or [{}])[0]}
-    weights = {name: p.detach() for name, p in parameters.items()}
-    return Run(task, head, seeds, weights, status, 0.0, log)
+    weights = {name: p.detach() for name, p in (best.parameters if best else parameters).items()}
+    chosen = best.chosen.tolist() if best else [steps] * len(seeds)
+    return Run(task, head, seeds, weights, status, chosen, protocol, 0.0, log)
 
 
-def _initial_parameters(task: Task, head: Head, seeds: list[int], device: str) -> dict[str, Tensor]:
+class _Best:
+    """For each seed the network of the least validation loss so far."""
+
+    def __init__(
+        self,
+        task: Task,
+        head: Head,
+        forward: Callable[[dict[str, Tensor], Tensor], Tensor],
+        protocol: Protocol,
+        steps: int,
+        parameters: dict[str, Tensor],
+    ):
+        first = next(iter(parameters.values()))
+        self.task, self.head, self.forward, self.protocol = task, head, forward, protocol
+        self.held_out = held_out(task, "validation", device=first.device)
+        self.when = {steps * (k + 1) // protocol.checks for k in range(protocol.checks)}
+        self.parameters = {name: p.detach().clone() for name, p in parameters.items()}
+        self.losses = first.new_full((len(first),), torch.inf).detach()
+        self.chosen = torch.zeros(len(first), dtype=torch.long, device=first.device)
+        self.in_vain = torch.zeros_like(self.chosen)
+
+    @torch.no_grad()
+    def done_after(self, step: int, parameters: dict[str, Tensor]) -> bool:
+        """Check, if it is time; whether all seeds' patience is at its end."""
+        if step not in self.when:
+            return False
+        losses = torch.cat(
+            [
+                self.task.loss(
+                    self.head.train(
+                        self.forward(
+                            {name: p[k : k + 1] for name, p in parameters.items()},
+                            self.held_out.inputs[None],
+                        )
+                    ),
+                    self.held_out.targets,
+                ).flatten(1).mean(1)
+                for k in range(len(self.losses))
+            ]
+        )  # fmt: skip
+        patience = self.protocol.patience or self.protocol.checks
+        better = (losses < self.losses) & (self.in_vain < patience)
+        for name, kept in self.parameters.items():
+            kept[better] = parameters[name][better]
+        self.losses = torch.where(better, losses, self.losses)
+        self.chosen[better] = step
+        self.in_vain = torch.where(better, 0, self.in_vain + 1)
+        return bool((self.in_vain >= patience).all())
+
+
+def _initial_parameters(
+    task: Task, head: Head, seeds: list[int], protocol: Protocol, device: str
+) -> dict[str, Tensor]:
     networks = []
     for seed in seeds:
         with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            networks.append(task.network(head.width * task.rotations))
+            networks.append(network_of(task, head, protocol))
     stacked, _ = stack_module_state(networks)
     return {name: p.detach().to(device).requires_grad_() for name, p in stacked.items()}
-
-
-def _forward(task: Task, head: Head) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
-    """Stacked weights and inputs ``(seeds, n, ...)`` to ``(seeds, n, [rotations,] width)``."""
-    with torch.device("meta"):
-        skeleton: nn.Module = task.network(head.width * task.rotations)
-
-    def forward(parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        if len(inputs) == 1 and not task.together:  # nothing to batch, and faster without
-            x = functional_call(skeleton, {k: p[0] for k, p in parameters.items()}, (inputs[0],))
-            x = x[None]
-        else:
-            x = vmap(lambda p, i: functional_call(skeleton, p, (i,)))(parameters, inputs)
-        return x if task.rotations == 1 else x.unflatten(-1, (task.rotations, head.width))
-
-    return forward
 
 
 def _make_optimizer(
@@ -244,20 +245,51 @@ def _make_optimizer(
 ) -> torch.optim.Optimizer:
     if name == "adam":
         return torch.optim.Adam(parameters.values(), learning_rate, foreach=False)
+    if name == "adamw":
+        return torch.optim.AdamW(
+            parameters.values(), learning_rate, weight_decay=WEIGHT_DECAY, foreach=False
+        )
     return torch.optim.SGD(parameters.values(), learning_rate, MOMENTUM, foreach=False)
 
 
+def _make_schedule(
+    protocol: Protocol, optimizer: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if protocol.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, 1)
+
+
 def _batches(
-    task: Task, seeds: list[int], batch_size: int, steps: int, device: str
+    task: Task, seeds: list[int], protocol: Protocol, steps: int, device: str
 ) -> Iterator[Batch]:
     """For each step a batch ``(seeds, batch_size, ...)``; each seed has a stream of its own."""
-    generators = [Generator(device).manual_seed(seed) for seed in seeds]
-    for start in range(0, steps, _BLOCK):
-        blocks = [task.sample(_BLOCK * batch_size, generator, "train") for generator in generators]
-        inputs, targets = (torch.stack(parts) for parts in zip(*blocks, strict=True))
-        for k in range(min(_BLOCK, steps - start)):
+    if protocol.items is None:
+        streams = [_fresh(task, seed, protocol.batch_size, device) for seed in seeds]
+    else:
+        streams = [_passes(task, seed, protocol, device) for seed in seeds]
+    for batches in itertools.islice(zip(*streams, strict=True), steps):
+        inputs, targets = (torch.stack(parts) for parts in zip(*batches, strict=True))
+        yield Batch(inputs, targets)
+
+
+def _fresh(task: Task, seed: int, batch_size: int, device: str) -> Iterator[Batch]:
+    generator = Generator(device).manual_seed(seed)
+    while True:
+        block = task.sample(_BLOCK * batch_size, generator, "train")
+        for k in range(_BLOCK):
             part = slice(k * batch_size, (k + 1) * batch_size)
-            yield Batch(inputs[:, part], targets[:, part])
+            yield Batch(block.inputs[part], block.targets[part])
+
+
+def _passes(task: Task, seed: int, protocol: Protocol, device: str) -> Iterator[Batch]:
+    """Over a finite set, shuffled anew for each pass; what does not fill a batch is left out."""
+    whole, generator = training_set(task, seed, protocol, device)
+    while True:
+        order = torch.randperm(len(whole.targets), generator=generator, device=device)
+        for part in order.split(protocol.batch_size):
+            if len(part) == protocol.batch_size:
+                yield Batch(whole.inputs[part], whole.targets[part])
 
 
 def _gradient_at_output(
@@ -275,42 +307,9 @@ def _gradient_at_output(
         gram = seen.mT @ seen - torch.eye(3, dtype=seen.dtype, device=seen.device)
         excess = head.penalty * gram.square().sum((-2, -1))
         losses = losses + (excess if task.rotations == 1 else excess.sum(-1))
+    if head.hold:
+        # The gradient of half the squared distance to the nearest rotation R is M - R.
+        gap = leaf.unflatten(-1, (3, 3)) - head.infer(leaf).detach()
+        excess = head.hold / 2 * gap.square().sum((-2, -1))
+        losses = losses + (excess if task.rotations == 1 else excess.sum(-1))
     return losses.detach().mean(1), torch.autograd.grad(losses.sum(), leaf)[0]
-
-
-@torch.no_grad()
-def _diagnose(
-    task: Task, head: Head, x: Tensor, gradient: Tensor, batch: Batch
-) -> dict[str, Tensor]:
-    per_item = gradient.norm(dim=-1).flatten(1)
-    missing = torch.full_like(per_item[:, 0], torch.nan)
-    R = head.infer(x)
-    record = {
-        "gradient_norm": per_item.median(1).values,
-        "error": task.error(R, batch.targets).mean(1),
-    }
-    names = ("kappa_05", "kappa_50", "kappa_95", "negative_det", "angle_to_direct", "bend")
-    record |= dict.fromkeys(names, missing)
-    if head.width != 9:
-        return record
-    M = x.unflatten(-1, (3, 3))
-    kappa = svd_condition_number(M).flatten(1)
-    for share in (5, 50, 95):
-        record[f"kappa_{share:02d}"] = kappa.quantile(share / 100, dim=1)
-    record["negative_det"] = (torch.linalg.det(M) < 0).float().flatten(1).mean(1)
-    if task.rotations == 1:
-        G = gradient.unflatten(-1, (3, 3))
-        record["angle_to_direct"] = _angle(G, M - batch.targets).median(1).values
-        with torch.enable_grad():
-            leaf = M.detach().requires_grad_()
-            chordal = chordal_loss(svd_orthogonalize(leaf), batch.targets).sum()
-            sent = torch.autograd.grad(chordal, leaf)[0]
-        R = svd_orthogonalize(M)
-        skew = R.mT @ (R - batch.targets)
-        record["bend"] = _angle(sent, R @ (skew - skew.mT)).median(1).values
-    return record
-
-
-def _angle(A: Tensor, B: Tensor) -> Tensor:
-    cosine = torch.cosine_similarity(A.flatten(-2), B.flatten(-2), dim=-1)
-    return cosine.clamp(-1, 1).acos().rad2deg()
