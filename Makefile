@@ -6,6 +6,7 @@
 #   make test             the quick tests, then most chapters re-executed against their stored outputs
 #   make test-all         the exhaustive tests, then the other chapters
 #   make notebooks        re-execute the chapters in place
+#   make seeds SHIFT=7    execute them with every seed shifted by 7 and list what falls; writes nothing
 #   make sweep            the long experiments of Part III into results/ (about three and a half hours on 2 cores);
 #                         resumes where it was stopped. DEVICE=cuda: budgets four times as long
 #   make bench           speed and accuracy of the projections into results/ (about 10 minutes)
@@ -26,7 +27,7 @@ TORCH := $(shell grep "^torch" requirements.txt)
 TORCH_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 STRICT_FLAGS := $(if $(STRICT),-W -n --keep-going --all)
 
-.PHONY: book pdf test test-all notebooks sweep bench assignments grade claims lint clean venv
+.PHONY: book pdf test test-all notebooks seeds sweep bench assignments grade claims lint clean venv
 
 book: venv
 	$(BIN)/jupyter-book build $(STRICT_FLAGS) .
@@ -55,6 +56,14 @@ test-all: book
 notebooks: export OMP_NUM_THREADS = 1
 notebooks: venv
 	$(BIN)/python book/execute_notebooks.py
+
+# One thread by default; OMP_NUM_THREADS=4 and ATEN_CPU_CAPABILITY=default are handed on.
+# CHAPTERS="chapters/05_*.ipynb": only those.
+SHIFT ?= 1
+
+seeds: export OMP_NUM_THREADS ?= 1
+seeds: venv
+	$(BIN)/python book/shifted_seeds.py $(SHIFT) $(CHAPTERS)
 
 # The published set is results/plan.toml; TABLES="images sgd": only what writes those. Real clouds are
 # not part of the book; chapter 14 says where they are. Without them, their entry is left out.
