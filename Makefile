@@ -72,7 +72,8 @@ CLOUDS ?= data/airplanes
 SWEEP := $(BIN)/python -m rotlib.experiments.sweep --plan results/plan.toml
 
 sweep: venv
-	$(SWEEP) --device $(DEVICE) $(if $(wildcard $(CLOUDS)/.),--clouds $(CLOUDS)) $(TABLES)
+	$(SWEEP) --device $(DEVICE) $(if $(wildcard $(CLOUDS)/.),--clouds $(CLOUDS)) \
+		$(if $(wildcard $(MOTIONS)/.),--motions $(MOTIONS)) $(TABLES)
 
 # One thread, all methods in one run: only ratios within it mean anything.
 bench: export OMP_NUM_THREADS = 2

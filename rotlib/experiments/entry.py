@@ -90,7 +90,21 @@ class Entry:
         """The files that it writes; the table comes last."""
         return [path for path in (self.confidence, self.out) if path]
 
-    def check(self, clouds: str | None = None, skip_unreadable: bool = False) -> None:
+    @property
+    def needs(self) -> str | None:
+        """What it cannot be run without, if anything: a flag, or the extra ``cubes``."""
+        if self.clouds:
+            return "--clouds"
+        if any(task.startswith("motion") for task in self.task):
+            return "--motions"
+        return "cubes" if "cube" in self.task else None
+
+    def check(
+        self,
+        clouds: str | None = None,
+        skip_unreadable: bool = False,
+        motions: str | None = None,
+    ) -> None:
         """Fail before hours are spent, not after: sound numbers, and every task takes every head.
 
         Raises:
@@ -116,11 +130,14 @@ class Entry:
                 raise ValueError(f"rates expects positive numbers, got {unsound[0]}")
         for steps in (*self.steps, *filter(None, [self.tune_steps])):
             self.protocol.check(steps)
+        if (self.needs == "--motions" and not motions) or (
+            self.needs == "cubes" and not can_render()
+        ):
+            return  # it will not be run
         for task_name, variant in itertools.product(self.task, self.variant):
-            task = find_task(task_name, variant, clouds if self.clouds else None, skip_unreadable)
+            folder = clouds if self.clouds else None
+            task = find_task(task_name, variant, folder, skip_unreadable, motions)
             task = with_loss(task, self.protocol.loss)
-            if task_name == "cube" and not can_render():
-                continue
             batch = task.sample(2, torch.Generator().manual_seed(0), "train")
             for name in self.heads:
                 head = find_head(name)
@@ -180,7 +197,9 @@ class Entry:
             both = done & keys_of(read_table(self.confidence, CONFIDENCE_KEYS))
         units = []
         for unit in wanted:
-            enough = both if knows_confidence(find_task(unit.task), find_head(unit.head)) else done
+            enough = done
+            if self.confidence and knows_confidence(find_task(unit.task), find_head(unit.head)):
+                enough = both
             seeds = tuple(seed for seed in unit.seeds if (*unit[:6], seed) not in enough)
             if seeds:
                 units.append(unit._replace(seeds=seeds))

@@ -27,8 +27,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("tables", metavar="TABLE", nargs="*", help="with --plan: only what writes these tables")
     add("--plan", metavar="FILE.toml", help="run the entries of this plan; goes with --device, "
-        "--workers, --dask and --clouds only")  # fmt: skip
-    add("--task", type=names, help="wahba, points, images, kinematics, cube")
+        "--workers, --dask, --clouds and --motions only")  # fmt: skip
+    add(
+        "--task",
+        type=names,
+        help="wahba, points, images, kinematics, cube, motion, motion-positions",
+    )
     add("--variant", type=names, help="clean (by default), noisy, ambiguous")
     add("--heads", type=names, help="such as 9d-raw,9d-svd,6d-gs")
     add("--optimizers", type=names, help="adam (by default), adamw, sgd")
@@ -50,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--checks", type=int, help="how often validation is asked which network to keep")
     add("--patience", type=int, help="stop after so many checks in vain")
     add("--clouds", help="a folder of real clouds for the points task")
+    add("--motions", help="a folder of recordings (.bvh) for motion and motion-positions")
     add("--skip-unreadable", action="store_true", default=None,
         help="leave out clouds that cannot be read")  # fmt: skip
     add("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster, instead of processes")
@@ -68,7 +73,7 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     given = {name for name, value in vars(options).items() if value is not None}
     if options.plan:
-        if more := given - {"plan", "tables", "device", "workers", "dask", "clouds"}:
+        if more := given - {"plan", "tables", "device", "workers", "dask", "clouds", "motions"}:
             parser.error(f"the plan says what is run: --plan goes without {flags(more)}")
     elif options.tables:
         parser.error(f"tables are named with --plan only, got {options.tables[0]}")
@@ -104,29 +109,29 @@ def _entry_of_flags(options: argparse.Namespace) -> Entry:
         protocol=protocol_of(vars(options)),
         grow_rates=bool(options.grow_rates),
     )
-    entry.check(options.clouds, options.skip_unreadable)
+    if entry.needs == "cubes" and not can_render():
+        raise ValueError("cube needs the extra cubes, and a way to draw: see MUJOCO_GL")
+    if entry.needs == "--motions" and not options.motions:
+        raise ValueError(f"{entry.task[0]} needs --motions, a folder of recordings")
+    entry.check(options.clouds, options.skip_unreadable, options.motions)
     return entry
 
 
 def _entries_of_plan(options: argparse.Namespace) -> list[Entry]:
     """The entries that write the named tables; or all entries that can be run."""
-    entries = read_plan(options.plan, options.device, options.clouds)
+    entries = read_plan(options.plan, options.device, options.clouds, options.motions)
     known = dict.fromkeys(path.stem for entry in entries for path in entry.tables)
     if unknown := [name for name in options.tables if name not in known]:
         raise ValueError(f"{options.plan} has no table {unknown[0]!r}; it has {', '.join(known)}")
     if options.tables:
         named = set(options.tables)
         entries = [entry for entry in entries if named & {path.stem for path in entry.tables}]
-    left_out = {
-        "--clouds": [entry for entry in entries if entry.clouds and not options.clouds],
-        "the extra cubes": [
-            entry for entry in entries if "cube" in entry.task and not can_render()
-        ],
-    }
-    for lacking, without in left_out.items():
-        if without:
-            print(f"left out, for want of {lacking}: {', '.join(str(e.name) for e in without)}")
-    return [entry for entry in entries if not any(entry in out for out in left_out.values())]
+    there = {None: True, "--clouds": options.clouds, "--motions": options.motions}
+    there["cubes"] = can_render()
+    for lacking in (needs for needs, found in there.items() if not found):
+        if without := [str(entry.name) for entry in entries if entry.needs == lacking]:
+            print(f"left out, for want of {lacking}: {', '.join(without)}")
+    return [entry for entry in entries if there[entry.needs]]
 
 
 def entries_of(options: argparse.Namespace) -> list[Entry]:

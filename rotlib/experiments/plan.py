@@ -147,7 +147,12 @@ def _require_tables_of_one_kind(entries: Sequence[Entry]) -> None:
                 )
 
 
-def read_plan(path: Path | str, device: str = "cpu", clouds: str | None = None) -> list[Entry]:
+def read_plan(
+    path: Path | str,
+    device: str = "cpu",
+    clouds: str | None = None,
+    motions: str | None = None,
+) -> list[Entry]:
     """The entries of the plan at ``path``, in its order, each of them checked.
 
     Raises:
@@ -176,7 +181,7 @@ def read_plan(path: Path | str, device: str = "cpu", clouds: str | None = None) 
                 _require_kinds(settings, _KEYS)
                 settings = DEFAULTS | plan["defaults"] | settings
                 entries.append(_entry(name, settings, plan, path.parent, device == "cuda"))
-                entries[-1].check(clouds)
+                entries[-1].check(clouds, motions=motions)
         if not entries:
             raise ValueError("no section [run.NAME]: nothing to run")
         _require_tables_of_one_kind(entries)

@@ -44,11 +44,18 @@ class Where(NamedTuple):
     clouds: str | None
     skip_unreadable: bool
     protocol: Protocol = STANDARD
+    motions: str | None = None
 
     def made_with(self) -> dict:
         """What all rows of a table must have been made with; of the protocol what is unusual."""
-        clouds = self.clouds and Path(self.clouds).resolve().name
-        return {"device": self.device, "clouds": clouds, **self.protocol.unusual()}
+        made_with = {"device": self.device, "clouds": _name(self.clouds)}
+        if self.motions:
+            made_with["motions"] = _name(self.motions)
+        return {**made_with, **self.protocol.unusual()}
+
+
+def _name(folder: str | None) -> str | None:
+    return folder and Path(folder).resolve().name
 
 
 class How(NamedTuple):
@@ -74,7 +81,7 @@ def run_unit(unit: Unit, where: Where) -> list[dict]:
     if where.device == "cpu":
         torch.set_num_threads(1)
     run = train(
-        find_task(unit.task, unit.variant, where.clouds, where.skip_unreadable),
+        find_task(unit.task, unit.variant, where.clouds, where.skip_unreadable, where.motions),
         unit.head,
         unit.seeds,
         steps=unit.steps,
@@ -189,8 +196,9 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     work = []
     for entry in entries_of(options):
         clouds = options.clouds if entry.clouds else None
+        motions = options.motions if entry.needs == "--motions" else None
         skip = bool(options.skip_unreadable)
-        work.append((entry, Where(options.device, clouds, skip, entry.protocol)))
+        work.append((entry, Where(options.device, clouds, skip, entry.protocol, motions)))
     with ExitStack() as held:
         for path in dict.fromkeys(path for entry, _ in work for path in entry.tables):
             path.parent.mkdir(parents=True, exist_ok=True)

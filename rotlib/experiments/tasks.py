@@ -18,7 +18,16 @@ from torch import Generator, Tensor, nn
 from rotlib.distance import geodesic_distance
 from rotlib.experiments.clouds import Clouds, read_clouds
 from rotlib.experiments.cubes import CubeNet, look_at_cubes
+from rotlib.experiments.motions import Motions, read_motions
 from rotlib.experiments.networks import ConvNet, PointNet, mlp
+from rotlib.experiments.skeleton import BONES as BONES
+from rotlib.experiments.skeleton import (
+    SKELETON,
+    bone_error_degrees,
+    forward_kinematics,
+    position_loss,
+)
+from rotlib.experiments.skeleton import position_error_cm as position_error_cm
 from rotlib.experiments.solids import (
     aeroplanes,
     log_uniform,
@@ -237,89 +246,6 @@ def cube(variant: str = "clean") -> Task:
 
 # Kinematics: a skeleton of which only the positions of the joints are known.
 
-#: Joint, its parent, where it sits in its parent's frame (metres), how far it turns (degrees).
-SKELETON = (
-    ("pelvis", -1, (0.0, 0.0, 0.0), 180),
-    ("chest", 0, (0.0, 0.0, 0.5), 40),
-    ("neck", 1, (0.0, 0.0, 0.1), 60),
-    ("left shoulder", 1, (0.0, 0.2, 0.0), 100),
-    ("left elbow", 3, (0.0, 0.3, 0.0), 100),
-    ("right shoulder", 1, (0.0, -0.2, 0.0), 100),
-    ("right elbow", 5, (0.0, -0.3, 0.0), 100),
-)
-#: Ends of limbs: the joint that moves each, and where it is in that joint's frame.
-_ENDS = (
-    ("head", 2, (0.0, 0.0, 0.25)),
-    ("left wrist", 4, (0.0, 0.3, 0.0)),
-    ("right wrist", 6, (0.0, -0.3, 0.0)),
-    ("left hip", 0, (0.0, 0.15, -0.05)),
-    ("right hip", 0, (0.0, -0.15, -0.05)),
-)
-#: Each bone runs from one place to another: joints in order, then ends.
-BONES = tuple(
-    (parent, place)
-    for place, (_, parent, *_) in enumerate(SKELETON + _ENDS)
-    if parent >= 0  # the pelvis hangs on nothing
-)
-
-
-def forward_kinematics(turns: Tensor) -> Tensor:
-    """Positions of the joints, and of the ends of the limbs, in metres.
-
-    Args:
-        turns: ``(..., 7, 3, 3)`` one matrix for each joint of ``SKELETON``, in its parent's
-            frame. Matrices that are no rotations stretch what hangs on them.
-
-    Returns:
-        ``(..., 11, 3)``: six joints (the pelvis stays at the origin), then five ends.
-    """
-    frames: list[Tensor] = []
-    positions: list[Tensor] = []
-    for joint, (_, parent, offset, _) in enumerate(SKELETON):
-        if parent < 0:
-            frames.append(turns[..., joint, :, :])
-            positions.append(torch.zeros_like(turns[..., joint, :, 0]))
-            continue
-        frames.append(frames[parent] @ turns[..., joint, :, :])
-        positions.append(positions[parent] + frames[parent] @ turns.new_tensor(offset))
-    ends = [positions[j] + frames[j] @ turns.new_tensor(offset) for _, j, offset in _ENDS]
-    return torch.stack(positions[1:] + ends, -2)
-
-
-def position_loss(output: Tensor, targets: Tensor) -> Tensor:
-    """Half the summed squared distances of joints and ends, in units of 0.1 m; no rotation in it.
-
-    Raises:
-        ValueError: if the head gives two columns only.
-    """
-    if output.shape[-1] != 3:
-        raise ValueError("kinematics expects a head whose loss sees 3x3 matrices, not two columns")
-    return 50 * (forward_kinematics(output) - forward_kinematics(targets)).square().sum((-2, -1))
-
-
-def position_error_cm(R: Tensor, targets: Tensor) -> Tensor:
-    """Mean distance of joints and ends from where they belong, in centimetres."""
-    gap = forward_kinematics(R) - forward_kinematics(targets)
-    return 100 * gap.norm(dim=-1).mean(-1)
-
-
-def bone_error_degrees(R: Tensor, targets: Tensor) -> Tensor:
-    """Mean angle in degrees between the bones and where they belong.
-
-    A bone runs from a joint to the next, or to an end. Where the joints are determines where the
-    bones point; how a bone is twisted about itself is not determined, and not counted.
-    """
-    starts, stops = torch.tensor(BONES, device=R.device).T
-
-    def bones(turns: Tensor) -> Tensor:
-        positions = forward_kinematics(turns)
-        places = torch.cat([torch.zeros_like(positions[..., :1, :]), positions], -2)
-        return places[..., stops, :] - places[..., starts, :]
-
-    a, b = bones(R), bones(targets)
-    across = torch.linalg.cross(*torch.broadcast_tensors(a, b)).norm(dim=-1)
-    return torch.atan2(across, (a * b).sum(-1)).rad2deg().mean(-1)
-
 
 def _sample_kinematics(variant: str, n: int, generator: Generator, split: str) -> Batch:
     axes = torch.nn.functional.normalize(normal(generator, n, len(SKELETON), 3), dim=-1)
@@ -356,6 +282,46 @@ def kinematics(variant: str = "clean") -> Task:
     )
 
 
+# Motion: what actors did, recorded.
+
+
+def _sample_motion(motions: Motions, n: int, generator: Generator, split: str) -> Batch:
+    turns = motions.sample(n, generator, split)
+    return Batch(4 * forward_kinematics(turns, motions.tree).flatten(1), turns)
+
+
+def _sum_of_joints(output: Tensor, targets: Tensor) -> Tensor:
+    return chordal_loss(output, targets).sum(-1)
+
+
+def _mean_angle(R: Tensor, targets: Tensor) -> Tensor:
+    return angle_degrees(R, targets).mean(-1)
+
+
+def motion(folder: Path | str, label: bool = True) -> Task:
+    """The turns of an actor's joints, from where the joints are.
+
+    Args:
+        folder: of recordings, see :func:`~rotlib.experiments.motions.read_motions`.
+        label: whether the loss sees the recorded turns, summed over the joints; if not, it sees
+            positions only, as in ``kinematics``, and the error is that of the bones.
+
+    Raises:
+        ValueError: for a folder that cannot be used.
+    """
+    motions = read_motions(folder)
+    places = len(motions.tree.joints) - 1 + len(motions.tree.ends)
+    return Task(
+        "motion" if label else "motion-positions",
+        "clean",
+        partial(_sample_motion, motions),
+        partial(mlp, 3 * places, hidden=256),
+        rotations=len(motions.tree.joints),
+        loss=_sum_of_joints if label else partial(position_loss, tree=motions.tree),
+        error=_mean_angle if label else partial(bone_error_degrees, tree=motions.tree),
+    )
+
+
 def with_loss(task: Task, loss: str) -> Task:
     """The task with the ``"l1"`` loss instead of its own, or with its own (``"l2"``).
 
@@ -370,8 +336,8 @@ def with_loss(task: Task, loss: str) -> Task:
 
 
 TASKS = {"wahba": wahba, "points": points, "images": images, "kinematics": kinematics}
-#: Tasks of others; they may need more than this package.
-BENCHMARKS = {"cube": cube}
+#: Tasks of others; they need more than this package: a renderer, a folder.
+BENCHMARKS = ("cube", "motion", "motion-positions")
 
 
 def find_task(
@@ -379,17 +345,28 @@ def find_task(
     variant: str = "clean",
     clouds: Path | str | None = None,
     skip_unreadable: bool = False,
+    motions: Path | str | None = None,
 ) -> Task:
     """The task of that name.
+
+    Args:
+        clouds, skip_unreadable: for ``points``, see there.
+        motions: the folder of recordings that ``motion`` and ``motion-positions`` need.
 
     Raises:
         ValueError: for an unknown name or variant, or clouds for a task that takes none.
     """
-    known = TASKS | BENCHMARKS
-    if name not in known:
-        raise ValueError(f"unknown task {name!r}; known are {', '.join(known)}")
+    if name not in (*TASKS, *BENCHMARKS):
+        raise ValueError(f"unknown task {name!r}; known are {', '.join((*TASKS, *BENCHMARKS))}")
+    if name.startswith("motion"):
+        _require_variant(variant)
+        if variant != "clean":
+            raise ValueError(f"{name} has no variant {variant!r}")
+        if motions is None:
+            raise ValueError(f"{name} needs a folder of recordings: motions")
+        return motion(motions, label=name == "motion")
     if clouds is None:
-        return known[name](variant)
+        return cube(variant) if name == "cube" else TASKS[name](variant)
     if name != "points":
         raise ValueError(f"clouds are for the points task, not for {name}")
     return points(variant, clouds, skip_unreadable)
