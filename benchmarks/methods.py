@@ -46,7 +46,7 @@ def warp_svd3():
     """NVIDIA Warp's 3x3 SVD on the CPU, if ``warp-lang`` is installed: value only, float32."""
     if find_spec("warp") is None:
         return None
-    import warp as wp
+    import warp as wp  # type: ignore
 
     wp.init()
 

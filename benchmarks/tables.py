@@ -3,8 +3,11 @@
 import argparse
 import datetime
 import json
+import os
 import platform
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +71,26 @@ def accuracy(items: int = ITEMS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+FIRST_CALL = """
+import time, torch, rotlib
+M = torch.randn(4, 3, 3).requires_grad_()
+start = time.perf_counter()
+rotlib.svd_orthogonalize(M).sum().backward()
+print(time.perf_counter() - start)
+"""
+
+
+def first_calls() -> dict:
+    """Seconds of the first call, forward and back, on a new machine and in a later process."""
+    with tempfile.TemporaryDirectory() as cache:
+        command, env = [sys.executable, "-c", FIRST_CALL], os.environ | {"NUMBA_CACHE_DIR": cache}
+        new, later = (
+            subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+            for _ in range(2)
+        )
+    return {"first_call_s": round(float(new), 1), "later_first_call_s": round(float(later), 2)}
+
+
 def write(name: str, table: pd.DataFrame, **facts: object) -> None:
     write_atomically(RESULTS / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     made = {"command": "make bench", "date": datetime.date.today().isoformat(), **facts}
@@ -82,7 +105,7 @@ def main() -> None:
     run = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
     cpu = run["machine_info"]["cpu"]
     facts = {"processor": cpu.get("brand_raw", "unknown"), "device": "cpu"}
-    write("speed", speed(run), **facts)
+    write("speed", speed(run), **facts, **first_calls())
     write("accuracy", accuracy(), items=ITEMS, seed=20, device="cpu")
 
 
