@@ -25,6 +25,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from rotlib.experiments import entry, sweep
 from rotlib.experiments.confidence import CONFIDENCE_COLUMNS
 from rotlib.experiments.entry import next_rate
+from rotlib.experiments.flags import entries_of, read_flags
 from rotlib.experiments.stamp import commit_of_the_code
 from rotlib.experiments.table import CHOSEN_COLUMNS, COLUMNS, KEYS, provenance, read_table
 from rotlib.experiments.training import train
@@ -176,6 +177,11 @@ def test_the_grid_grows_until_the_best_rate_lies_inside_it(tmp_path, asked):
     assert final == {"9d-raw": 1e-2, "6d-gs": 1e-3}
     asked.clear()
     assert run(out, f"{tuning} --seeds 3 --tune-seeds 1") == 0 and asked == []
+    flags = read_flags([*shlex.split(f"{tuning} --seeds 3 --tune-seeds 1 --out"), str(out)])
+    (whole,) = entries_of(flags)  # asks for all that was run, and for nothing else
+    wanted = {(*u[:6], s) for u in whole.tuning_units() + whole.final_units(whole.done())
+              for s in u.seeds}  # fmt: skip
+    assert wanted == set(keys(out))
 
 
 def test_a_grid_may_grow_downwards_and_never_without_end(tmp_path, asked, monkeypatch):

@@ -19,6 +19,7 @@ from rotlib.experiments.table import (
     COLUMNS,
     CONFIGURATION,
     KEYS,
+    STOPPED_DEG,
     best_rates,
     read_table,
 )
@@ -148,29 +149,30 @@ class Entry:
         """The first stage: every rate at the budget of tuning; nothing without tuning."""
         if self.tune_steps is None:
             return []
-        beyond = self._beyond(self.tune_steps) if self.grow_rates else {}
+        rates = self._grown_rates(self.tune_steps) if self.grow_rates else {}
         return self._units(
-            [self.tune_steps],
-            lambda key: [*self.rates[key[3]], *beyond.get(key, [])],
-            self.tune_seeds,
+            [self.tune_steps], lambda key: rates.get(key, self.rates[key[3]]), self.tune_seeds
         )
 
     def _tuned_on(self, table: pd.DataFrame) -> pd.DataFrame:
         return table.loc[table["seed"] < self.tune_seeds]
 
-    def _beyond(self, tune_steps: int) -> dict[tuple, list[float]]:
-        """For each configuration the rate next to its best one so far, if that is at an end."""
+    def _grown_rates(self, tune_steps: int) -> dict[tuple, list[float]]:
+        """For each configuration in its table the grid, and as far beyond it as the best asks."""
         rows = self._tuned_on(self.done())
-        rows = rows.loc[rows["steps"] == tune_steps]
-        ends = rows.groupby(CONFIGURATION)["learning_rate"].agg(["min", "max"])
-        beyond = {}
-        for key, best in best_rates(rows, tune_steps).items():
-            low, high = ends.loc[key]
-            wanted = [
-                next_rate(best, up) for up, end in ((False, low), (True, high)) if best == end
-            ]
-            beyond[key] = [rate for rate in wanted if LEAST <= rate <= MOST]
-        return beyond
+        rows = rows.loc[rows["steps"] == tune_steps].fillna({"val_mean_deg": STOPPED_DEG})
+        means = rows.groupby([*CONFIGURATION, "learning_rate"])["val_mean_deg"].mean()
+        grown = {}
+        for key in means.index.droplevel("learning_rate").unique():
+            rates, found = list(self.rates.get(key[3], [])), means.loc[key]
+            while rates and all(rate in found.index for rate in rates):
+                best = min(rates, key=lambda rate: (found[rate], rate))
+                wanted = [next_rate(best, best == max(rates))] if best in _ends(rates) else []
+                if not wanted or not LEAST <= wanted[0] <= MOST:
+                    break
+                rates += wanted
+            grown[key] = rates
+        return grown
 
     def final_units(self, table: pd.DataFrame) -> list[Unit]:
         """The second stage: the rates that ``table``, with the first stage in it, chooses."""
@@ -204,6 +206,10 @@ class Entry:
             if seeds:
                 units.append(unit._replace(seeds=seeds))
         return sorted(units, key=lambda unit: -unit.steps)  # the longest first: no straggler
+
+
+def _ends(rates: Sequence[float]) -> tuple[float, float]:
+    return min(rates), max(rates)
 
 
 def next_rate(rate: float, up: bool) -> float:
