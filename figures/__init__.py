@@ -7,9 +7,11 @@ chapters draw stands in ``shared``, and the chapter's file passes it on. A chapt
     from figures import explore, show
 
 ``style`` is the one look of the book, ``scene`` the pieces of a picture in space, and ``sliders``
-puts a figure on a page, still (``show``) or moving (``explore``).
+puts a figure on a page, still (``show``) or moving (``explore``). ``tables`` puts numbers there
+(``table``).
 """
 
 from figures.sliders import explore, show
+from figures.tables import table
 
-__all__ = ["explore", "show"]
+__all__ = ["explore", "show", "table"]

@@ -56,7 +56,7 @@ def show(figure, *, alt, caption=None):
     if not alt:
         raise ValueError("show expects alt, a text that says what the figure shows; got none")
     picture = _image(figure, alt, scale=2)
-    html = f'<figure class="rotlib-figure">{picture}{_caption(caption)}</figure>'
+    html = f'<figure class="rotlib-figure">{picture}{caption_html(caption)}</figure>'
     display({"text/html": html, "text/plain": caption or alt}, raw=True)
 
 
@@ -191,7 +191,7 @@ def _webp(picture):
     return min(encodings, key=len)
 
 
-def _caption(caption):
+def caption_html(caption):
     # Both the book and JupyterLab typeset \(...\) inside HTML.
     if not caption:
         return ""
@@ -215,7 +215,7 @@ def _player(images, labels, texts, caption):
     )
     return (
         f'<figure class="rotlib-explore"><div class="rotlib-frames">{frames}</div>'
-        f"{sliders}{_caption(caption)}</figure>"
+        f"{sliders}{caption_html(caption)}</figure>"
     )
 
 
@@ -240,7 +240,7 @@ def _widget(picture, first, labels, texts, caption):
 
     for slider in sliders:
         slider.observe(redraw, names="value")
-    return ipywidgets.VBox([image, *sliders, ipywidgets.HTML(_caption(caption))])
+    return ipywidgets.VBox([image, *sliders, ipywidgets.HTML(caption_html(caption))])
 
 
 def _widget_view(widget):

@@ -5,6 +5,13 @@ import torch
 from torch import Tensor
 
 
+class _Gap(float):
+    """A number that a notebook does not show when it ends a cell."""
+
+    def _ipython_display_(self) -> None:
+        pass
+
+
 def compare(name: str, by_hand: object, reference: object, *, tolerance: float) -> float:
     """Check that two results agree, and say so in one line that is the same on every machine.
 
@@ -17,7 +24,7 @@ def compare(name: str, by_hand: object, reference: object, *, tolerance: float) 
         tolerance: largest allowed absolute difference of any entry.
 
     Returns:
-        The largest absolute difference.
+        The largest absolute difference; a notebook does not show it.
 
     Raises:
         AssertionError: if it exceeds ``tolerance`` or is not a number; says how large it is and
@@ -47,7 +54,7 @@ def compare(name: str, by_hand: object, reference: object, *, tolerance: float) 
             f"{float(a.flatten()[worst]):.9g} by hand, {float(b.flatten()[worst]):.9g} reference"
         )
     print(f"{name}: agree to {tolerance:g}")
-    return gap
+    return _Gap(gap)
 
 
 def _as_double(x: object) -> Tensor:
