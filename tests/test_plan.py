@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from rotlib.experiments import sweep
+from rotlib.experiments import entry, flags, sweep
 from rotlib.experiments.plan import read_plan
+from rotlib.experiments.protocol import Protocol
 from rotlib.experiments.table import COLUMNS, KEYS, provenance, read_table
 
 PLAN = """
@@ -140,6 +141,48 @@ def test_clouds_go_to_the_entries_that_need_them(plan, tmp_path, asked):
     assert [where.clouds for _, where in asked] == [None, *[str(tmp_path / "scans")] * 2]
     assert provenance(tmp_path / "d.csv")["clouds"] == "scans"
     assert provenance(tmp_path / "b.csv")["clouds"] is None
+
+
+MORE = """
+[defaults]
+seeds = 1
+rates = [1e-3]
+[run.acted]
+table = "m"
+task = ["motion"]
+heads = ["9d-raw"]
+steps = [5]
+[run.painted]
+table = "k"
+task = ["cube"]
+heads = ["9d-raw"]
+items = 64
+steps = [6]
+checks = 2
+patience = 1
+batch = 16
+"""
+
+
+def test_what_cannot_be_run_is_left_out_and_said(tmp_path, asked, capsys, monkeypatch):
+    (tmp_path / "plan.toml").write_text(MORE)
+    monkeypatch.setattr(flags, "can_render", lambda: False)
+    monkeypatch.setattr(entry, "can_render", lambda: False)
+    assert run(tmp_path / "plan.toml") == 0 and asked == []
+    printed = capsys.readouterr().out
+    assert "left out, for want of --motions: acted" in printed
+    assert "left out, for want of cubes: painted" in printed
+
+
+def test_an_entry_says_how_its_networks_are_trained(tmp_path, asked, monkeypatch):
+    (tmp_path / "plan.toml").write_text(MORE)
+    monkeypatch.setattr(flags, "can_render", lambda: True)
+    monkeypatch.setattr(entry, "can_render", lambda: False)  # so that nothing is drawn
+    assert run(tmp_path / "plan.toml", "k") == 0
+    ((unit, where),) = asked
+    assert (unit.task, where.protocol) == ("cube", Protocol(16, 64, checks=2, patience=1))
+    made = provenance(tmp_path / "k.csv")
+    assert {"batch_size": 16, "items": 64, "checks": 2, "patience": 1}.items() <= made.items()
 
 
 @pytest.mark.parametrize(
