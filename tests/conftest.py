@@ -28,6 +28,7 @@ HALF_TURNS = 2 * AXES[:, :, None] * AXES[:, None, :] - EYE
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "exhaustive: left to make test-all")
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a worker, if there are")
     wanted = os.environ.get("ROTLIB_UNDER_TEST")
     if wanted and not Path(rotlib.__file__).is_relative_to(wanted):
         raise pytest.UsageError("the rotlib that was imported is not the copy under test")

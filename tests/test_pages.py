@@ -244,11 +244,18 @@ def unfold(page):
     page.evaluate("document.querySelectorAll('.toggle-button').forEach(e => e.click())")
 
 
+def at_rest(page):
+    """Side bars slide when the window changes; wait until nothing moves any more."""
+    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
+
+
 def faults(page):
     """What each check finds on a page that was opened on a phone; afterwards it is on a desk."""
     unfold(page)
     found = {check.__name__: check(page) for check in ON_A_PHONE}
     page.set_viewport_size(DESK)
+    at_rest(page)
     for check in ON_A_DESK:
         found[check.__name__] = found.get(check.__name__, []) + check(page)
     return {name: what for name, what in found.items() if what}
