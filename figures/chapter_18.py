@@ -70,7 +70,7 @@ def one_change(panels: dict[str, pd.DataFrame], heads: Sequence[str], xlabel: st
         ax.set(yscale="log", xlabel=xlabel)
         ax.set_title(title, loc="left")
         ax.set_xticks(np.arange(len(values)), values)
-        low, high = summary["low"].min() / 1.2, summary["high"].max() * 1.2
+        low, high = np.min(summary["low"]) / 1.2, np.max(summary["high"]) * 1.2
         plain_ticks(ax.yaxis, [t for t in (1, 2, 5, 10, 20, 50, 100) if low <= t <= high])
     figure.axes[0].set_ylabel("test error (degrees)")
     handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -36,7 +36,7 @@ class Tree(NamedTuple):
 
     @property
     def bones(self) -> tuple[tuple[int, int], ...]:
-        """Each bone runs from one place to another: joints in order, then ends."""
+        """Pairs of places that a bone joins; places are the joints in order, then the ends."""
         places = enumerate(self.joints + self.ends)
         return tuple((parent, place) for place, (parent, _) in places if parent >= 0)
 

@@ -190,9 +190,9 @@ def paired(
 ) -> pd.DataFrame:
     """Two heads compared seed by seed: the same batches and the same test set.
 
-    As :func:`compared`, with Student's interval of the differences. It is narrower where the
-    errors of the two heads rise and fall together from seed to seed, and no narrower where they
-    do not.
+    As :func:`~rotlib.experiments.table.compared`, with Student's interval of the differences. It
+    is narrower where the errors of the two heads rise and fall together from seed to seed, and no
+    narrower where they do not.
 
     Raises:
         ValueError: as ``compared``, and if a seed was run for one of them only.
