@@ -473,7 +473,7 @@ MUTATIONS = {
         "clean_vectors",
     ),
     "test set is the validation set": Mutation(
-        "experiments/training",
+        "experiments/run",
         "",
         "2_000_003",
         "1_000_003",

@@ -428,7 +428,7 @@ def test_outputs_have_a_dimension_for_the_rotations_of_a_skeleton():
         ({"head": "8d"}, "unknown head '8d'; known are euler"),
         ({"seeds": 0}, "at least one seed"),
         ({"seeds": []}, "at least one seed"),
-        ({"optimizer": "adamw"}, "one of adam, sgd, got 'adamw'"),
+        ({"optimizer": "lion"}, "one of adam, adamw, sgd, got 'lion'"),
         ({"steps": 0}, "steps of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size of at least 1, got 0"),
         ({"learning_rate": 0.0}, "positive, finite learning rate, got 0.0"),

@@ -41,7 +41,7 @@ class Protocol(NamedTuple):
             ValueError: names what is wrong.
         """
         if self.batch_size < 1:
-            raise ValueError(f"batch_size expects at least 1, got {self.batch_size}")
+            raise ValueError(f"train expects batch_size of at least 1, got {self.batch_size}")
         if self.items is not None and self.items < self.batch_size:
             raise ValueError(f"items expects at least {self.batch_size}, a batch; got {self.items}")
         if not 0 < self.hidden < float("inf"):

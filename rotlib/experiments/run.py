@@ -56,7 +56,7 @@ class Run:
         With ``"train"`` on all items of each seed's own training set, if that is finite.
         """
         device = next(iter(self.parameters.values())).device
-        if split == "train":
+        if split == "train" and self.protocol.items is not None:
             sets = [training_set(self.task, s, self.protocol, device)[0] for s in self.seeds]
         else:
             sets = [held_out(self.task, split, items, device)] * len(self.seeds)
