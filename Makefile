@@ -66,9 +66,11 @@ seeds: venv
 	$(BIN)/python book/shifted_seeds.py $(SHIFT) $(CHAPTERS)
 
 # The published set is results/plan.toml; TABLES="images sgd": only what writes those. Real clouds are
-# not part of the book; chapter 14 says where they are. Without them, their entry is left out.
+# not part of the book; chapter 14 says where they are. Without them, their entry is left out; so are
+# entries that need recorded motions, where there are none in MOTIONS.
 DEVICE ?= cpu
 CLOUDS ?= data/airplanes
+MOTIONS ?= data/motions
 SWEEP := $(BIN)/python -m rotlib.experiments.sweep --plan results/plan.toml
 
 sweep: venv

@@ -1,5 +1,6 @@
 """Buttons lead to the book's own repository or nowhere."""
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,3 +87,14 @@ def test_a_known_repository_has_all_buttons(monkeypatch):
     assert options["launch_buttons"]["thebe"]
     assert options["launch_buttons"]["notebook_interface"] == "jupyterlab"
     assert not buttons(monkeypatch, "https://gitlab.com/ada/turns")["launch_buttons"]["thebe"]
+
+
+def test_make_sweep_gives_no_flag_without_its_value():
+    command = ["make", "-n", "sweep", "TABLES=wahba"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = [text for text in done.stdout.replace("\\\n", " ").splitlines() if "--plan" in text]
+    words = line.split()
+    assert words[-1] == "wahba"
+    for flag in {"--clouds", "--motions", "--device"} & set(words):
+        value = words[words.index(flag) + 1]
+        assert not value.startswith("--") and value != "wahba", f"{flag} {value}"
