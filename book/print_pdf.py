@@ -1,6 +1,6 @@
 """Print the one-page build to a PDF: ``make pdf``.
 
-The browser does the setting: equations by MathJax, one still picture in place of each slider, links
+The browser does the setting: one still picture in place of each slider, links
 and references as in the pages. Run as ``python book/print_pdf.py IN.html OUT.pdf``.
 """
 
@@ -27,7 +27,7 @@ def print_page(source: Path, target: Path) -> None:
         page = chromium.new_page()
         page.set_default_timeout(MINUTES * 60_000)
         page.goto(at_root.as_uri())
-        page.evaluate("MathJax.startup.promise.then(() => null)")
+        page.evaluate("document.fonts.ready.then(() => null)")
         page.evaluate("document.documentElement.dataset.theme = 'light'")
         page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
         page.pdf(

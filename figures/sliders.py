@@ -78,7 +78,7 @@ def explore(draw, *, alt=None, caption=None, labels=None, **sliders):
             values, a label for no slider, or more than 300 kB of pictures.
 
     Example:
-        >>> explore(draw_spectrum, alt="Spectrum of the Jacobian", s3=[1, 0.5, 0, -0.5])
+        >>> explore(draw_spectrum, alt="Spectrum", s3=[1, 0.5, 0, -0.5])
     """
     alt = alt or (draw.__doc__ or "").strip().partition("\n")[0]
     if not alt:

@@ -120,8 +120,8 @@ def _turned(S: Tensor, w: Tensor) -> Tensor:
 def kabsch(x: Tensor, y: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     r"""Rigid motion that carries points ``x`` as near as possible to points ``y``.
 
-    .. math:: \arg\min_{R \in SO(3),\, t} \sum_i w_i \lVert R x_i + t - y_i \rVert^2, \qquad
-        R = \text{nearest rotation of } \sum_i w_i (y_i - \bar y)(x_i - \bar x)^\top, \quad
+    .. math:: \arg\min_{R \in SO(3),\, t} \sum_i w_i \lVert R x_i + t - y_i \rVert^2: \\
+        R = \text{nearest rotation of } \sum_i w_i (y_i - \bar y)(x_i - \bar x)^\top, \\
         t = \bar y - R \bar x
 
     with the weighted centroids :math:`\bar x` and :math:`\bar y`.

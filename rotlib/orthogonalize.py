@@ -22,8 +22,9 @@ from rotlib.svd import pair_gains, signed_svd
 def svd_orthogonalize(M: Tensor) -> Tensor:
     r"""Nearest special-orthogonal matrix in the Frobenius norm.
 
-    .. math:: R = U \operatorname{diag}(1, \dots, 1, \det(UV^\top))\, V^\top
-        = \arg\min_{Q \in SO(n)} \lVert Q - M \rVert_F, \qquad M = U \operatorname{diag}(|s|) V^\top
+    .. math:: R &= \arg\min_{Q \in SO(n)} \lVert Q - M \rVert_F \\
+        &= U \operatorname{diag}(1, \dots, 1, \det(UV^\top))\, V^\top, \qquad
+        M = U \operatorname{diag}(|s|) V^\top
 
     The derivative is the closed form
     :math:`dR = U K V^\top`, :math:`K_{ij} = (P_{ij} - P_{ji})/(s_i + s_j)`,

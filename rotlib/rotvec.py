@@ -158,8 +158,8 @@ def rotvec_to_quaternion(w: Tensor) -> Tensor:
 def slerp(p_wxyz: Tensor, q_wxyz: Tensor, share: Tensor | float) -> Tensor:
     r"""Turn from ``p`` towards ``q`` at constant speed, the shorter way, by a share of that way.
 
-    .. math:: p \exp\big(\text{share} \cdot \log(p^{-1} q)\big)
-        = \frac{\sin((1 - \text{share})\,\varphi)\,p + \sin(\text{share}\;\varphi)\,q}
+    .. math:: &p \exp\big(\text{share} \cdot \log(p^{-1} q)\big) \\
+        &\quad = \frac{\sin((1 - \text{share})\,\varphi)\,p + \sin(\text{share}\;\varphi)\,q}
         {\sin\varphi}, \qquad \cos\varphi = p \cdot q \ge 0
 
     ``q`` and ``-q`` are the same rotation, and the one nearer to ``p`` is where the way ends.

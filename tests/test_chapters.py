@@ -27,6 +27,11 @@ SECTIONS = [
 ]
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(root|home|tmp|work|Users|opt|usr|var)/|[A-Z]:\\\\")
 IMAGE = re.compile(r"<img\b[^>]*>")
+TITLE = re.compile(r"^# (\d+)\. ")
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: What fits on a page 1,280 pixels wide; a solution stands in a box of its own.
+COLUMNS, COLUMNS_OF_A_SOLUTION, LINES = 72, 66, 10
+BEING_REWRITTEN = range(14, 19)
 
 
 def prose(notebook):
@@ -57,7 +62,7 @@ def check_format(notebook):
 def check_length(notebook):
     seen = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
     assert 12 <= len(seen) <= 45, f"{len(seen)} cells"
-    words = len(" ".join(prose(notebook)).split())
+    words = len(PYTHON.sub("", "\n".join(prose(notebook))).split())
     assert words <= 2600, f"{words} words of prose"
 
 
@@ -95,6 +100,14 @@ def check_tables(notebook):
         if rows:
             assert re.match(r"\|[-:| ]+\|$", rows[1] if rows[1:] else ""), rows[0]
             assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, rows[0]
+
+
+def check_equations(notebook):
+    """JupyterLab's MyST numbers what stands between dollars, beside the number that we give."""
+    for text in prose(notebook):
+        assert "$$" not in text, text[:60]
+        for equation in re.findall(r"\\begin\{equation\*?\}", text):
+            assert equation == r"\begin{equation*}", "its number is that of its tag"
 
 
 def check_exercises(notebook):
@@ -141,6 +154,24 @@ def check_short_cells(notebook):
         for lines in (cell.source.splitlines() for cell in code(notebook))
     ]
     assert median(lengths) <= 6, sorted(lengths)
+
+
+def check_what_a_reader_sees_of_the_code(notebook):
+    """Code fits the page, and shows no check of ours: those go into a cell with remove-cell."""
+    if int(TITLE.search(prose(notebook)[0])[1]) in BEING_REWRITTEN:
+        return
+    for cell in code(notebook):
+        if {"hide-input", "remove-input", "remove-cell"} & {*cell.metadata.get("tags", [])}:
+            continue
+        lines = cell.source.splitlines()
+        assert len(lines) <= LINES, f"{len(lines)} lines: {lines[0]}"
+        for line in lines:
+            assert len(line) <= COLUMNS, line
+            assert not line.lstrip().startswith(("assert ", "_ = ")), line
+            assert ";" not in re.sub(r'"[^"]*"', "", line), line
+    for block in PYTHON.findall("\n".join(prose(notebook))):
+        for line in block.splitlines():
+            assert len(line) <= COLUMNS_OF_A_SOLUTION, line
 
 
 def check_alt_texts(notebook):
@@ -244,6 +275,8 @@ BREAKAGES = [
     (check_comparisons, replace("explore(", "print(")),
     (check_tables, replace("| 1 | 2 |", "| $E[R|x]$ | 2 |")),
     (check_tables, replace("20 minutes.", "20 minutes.\n\n| a | b |\n|---|---|\n\n| 1 | 2 |")),
+    (check_equations, replace("Why?", "Why?\n\n$$1 + 1 = 2$$")),
+    (check_equations, replace("Why?", "Why?\n\n\\begin{equation}x\\end{equation}")),
     (check_exercises, replace("Pencil", "Paper")),
     (check_exercises, replace("★", "")),
     (check_exercises, replace(":label: ex-Code\n", "")),
@@ -261,6 +294,15 @@ BREAKAGES = [
         output("display_data", data={"application/vnd.jupyter.widget-view+json": {}}),
     ),
     (check_short_cells, replace("compare()", "compare()\n" * 7)),
+    (check_what_a_reader_sees_of_the_code, replace("compare()", "compare('" + "a" * 62 + "')")),
+    (check_what_a_reader_sees_of_the_code, replace("compare()", "compare()\n" * 11)),
+    (check_what_a_reader_sees_of_the_code, replace("compare()", "assert compare()")),
+    (check_what_a_reader_sees_of_the_code, replace("compare()", "_ = compare()")),
+    (check_what_a_reader_sees_of_the_code, replace("compare()", "compare(); show()")),
+    (
+        check_what_a_reader_sees_of_the_code,
+        replace("Why?", "Why?\n\n```python\n" + "a" * 67 + "\n```\n"),
+    ),
     (check_alt_texts, output("display_data", data={"image/png": "AA"})),
     (check_alt_texts, output("display_data", data={"text/html": '<img src="x">'})),
     (check_alt_texts, output("display_data", data={"text/html": '<img alt="" src="x">'})),

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 import rotlib
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUARTER = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dtype=F64)  # 90 degrees about z
 x, y, z = EYE
 
@@ -195,6 +197,17 @@ def test_examples_on_the_page_print_what_it_shows(page):
     text = path.read_text(encoding="utf-8")
     assert examples(text), f"book/{page} shows no example"
     assert not failures(text, page)
+
+
+@pytest.mark.exhaustive
+def test_the_recipe_for_shipping_a_network_runs(tmp_path, monkeypatch):
+    """The blocks without a prompt, which compile and export, and take their time."""
+    text = (BOOK / "recipes.md").read_text(encoding="utf-8")
+    blocks = [block for block in PYTHON.findall(text) if ">>>" not in block]
+    assert len(blocks) == 4
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks), "recipes.md", "exec"), {})
+    assert (tmp_path / "rotation.onnx").exists()
 
 
 def test_a_wrong_example_is_noticed():

@@ -21,8 +21,8 @@ WRONG = {
     ),
     "ex-2-code": (
         "the source order read as turns about fixed axes",
-        "euler_to_matrix(angles, source), target)\n\n",
-        "euler_to_matrix(angles, source.lower()), target)\n\n",
+        "    R = euler_to_matrix(angles, source)\n    return",
+        "    R = euler_to_matrix(angles, source.lower())\n    return",
     ),
     "ex-3-code": ("the turn in the world's frame", "R1.mT @ R2", "R2 @ R1.mT"),
     "ex-4-code": ("the eigenvector of the smallest eigenvalue", "[:, -1]", "[:, 0]"),
@@ -34,10 +34,10 @@ WRONG = {
     "ex-10-code": ("differences of singular values", "(s[i] + s[j])", "(s[i] - s[j])"),
     "ex-11-code": (
         "the two orders that begin with the first column",
-        "itertools.permutations(range(3), 2)) / 6",
-        "((0, 1), (0, 2))) / 2",
+        "itertools.permutations(range(3), 2)",
+        "[(0, 1), (0, 2)] * 3",
     ),
-    "ex-12-code": ("no penalty", "0.3 * ((M", "0.0 * ((M"),
+    "ex-12-code": ("no penalty", "0.3 * (gram", "0.0 * (gram"),
     "ex-13-code": ("small gradients made longer", "min(1.0, cap", "max(1.0, cap"),
     "ex-14-code": (
         "no projection in training, which is direct regression",

@@ -7,6 +7,7 @@ import docstrings
 import pytest
 import tags
 import theme_fixes
+import typeset
 from docutils import nodes
 from docutils.utils import new_document
 
@@ -62,3 +63,41 @@ def test_a_script_named_twice_is_loaded_once():
     context = {"script_files": scripts}
     theme_fixes.drop_repeated_scripts(None, "page", "page.html", context, None)
     assert context["script_files"] == [scripts[0], files[0], files[1], scripts[-1]]
+
+
+PAGE = r"""<h1>Gains \(left\) alone</h1>
+<p><span class="math notranslate nohighlight">\(a &lt; b\)</span></p>
+<div class="math notranslate nohighlight">
+\[\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}\]</div>
+<div class="math notranslate nohighlight">
+\begin{equation}a \\ b \tag{1.4}\end{equation}</div>
+<figcaption class="mathjax_process">at \(\kappa\), and \(a &lt; b\)</figcaption>"""
+
+
+def test_formulas_are_found_where_sphinx_and_captions_put_them():
+    assert list(typeset.formulas_of(PAGE)) == [
+        ("a < b", False),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", True),
+        (r"\begin{equation}a \\ b \tag{1.4}\end{equation}", True),
+        (r"\kappa", False),
+        ("a < b", False),
+    ]
+
+
+def test_formulas_are_set_with_their_number_and_for_a_screen_reader():
+    formulas = list(dict.fromkeys(typeset.formulas_of(PAGE)))
+    html, css = typeset.set_formulas(formulas)
+    page = typeset.put_in(PAGE, dict(zip(formulas, html, strict=True)))
+    assert page.count("<mjx-container") == page.count("<math ") == 5
+    assert page.count("\\(") == 1, "only what stands outside of a formula's place"
+    assert "<mtext>(1.4)</mtext>" in page and "NaN" not in page
+    few = typeset.only_used(css, [page])
+    assert len(few) < len(css) / 3
+    used = set(typeset.CHARACTER.findall(page))
+    assert used and used <= set(typeset.CHARACTER.findall(css))
+    assert set(typeset.CHARACTER.findall(few)) == used
+
+
+def test_a_wrong_formula_stops_the_build():
+    with pytest.raises(ValueError, match=r"Undefined control sequence.*\\nonsense"):
+        typeset.set_formulas([(r"a + \nonsense", False)])

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import repository
+import typeset
 from built_book import CHAPTERS, PAGES, ROOT, SITE, require_book, soup, text_of
 
 pytestmark = pytest.mark.xdist_group("page files")
@@ -75,6 +76,23 @@ def scripts_in_the_way(page):
 
 def test_text_does_not_wait_for_scripts():
     assert not faults_of(scripts_in_the_way)
+
+
+def mathematics_at_fault(page):
+    text = text_of(page)
+    yield from (f"not set: {tex}" for tex, _ in typeset.formulas_of(text))
+    yield from re.findall(r"<script[^>]*>[^<]*MathJax", text)
+    yield from re.findall(r"<script[^>]*/tex-[^>]*>", text)
+    containers = soup(page).find_all("mjx-container")
+    yield from (f"no MathML: {tag}"[:80] for tag in containers if not tag.find("math"))
+    if containers and typeset.SHEET not in text:
+        yield "no style sheet"
+
+
+def test_mathematics_needs_no_script():
+    assert not faults_of(mathematics_at_fault)
+    chapter = soup("chapters/08_the_svd_jacobian")
+    assert len(chapter.find_all("mjx-container", display="true")) > 15
 
 
 @pytest.mark.parametrize("page", ["404", *PAGES])

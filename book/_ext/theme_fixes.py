@@ -51,6 +51,8 @@ def mend_pages(app, exception):
         if page.name != "search.html":
             mended = SEARCH_SCRIPT.sub("", mended)
         mended = BLOCKING_SCRIPT.sub("<script defer ", mended)
+        # Without scripts nothing makes a scheme of "auto": dark code stood on a light page.
+        mended = mended.replace('data-theme="auto"', 'data-theme="light"', 1)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
 

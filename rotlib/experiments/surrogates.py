@@ -167,8 +167,8 @@ class _Rpmg(Function):
 def rpmg_train(M: Tensor, step: float = 0.5, regularizer: float = 0.01) -> Tensor:
     r"""Nearest rotation whose backward is the regularized projective manifold gradient.
 
-    .. math:: g = M - M_g + \lambda\,(M_g - R_g), \qquad
-        R_g = R\,\exp(-\tau\,\widehat{2\operatorname{vee}(R^\top G)}), \qquad
+    .. math:: g &= M - M_g + \lambda\,(M_g - R_g), \\
+        R_g &= R\,\exp(-\tau\,\widehat{2\operatorname{vee}(R^\top G)}), \qquad
         M_g = \operatorname{sym}(M R_g^\top)\,R_g
 
     The goal ``R_g`` is a gradient step on the rotations, and ``M_g`` the matrix nearest to ``M``
@@ -229,9 +229,9 @@ def recombined_train(M: Tensor, direction: str, length: str) -> Tensor:
     r"""Nearest rotation whose backward has the direction of one gradient, the length of another.
 
     .. math:: g = \frac{d}{\lVert d \rVert}\,\lVert l \rVert, \qquad d, l \in \Big\{
-        J\,G\ (\text{svd}),\ \Pi\,G\ (\text{unit gains}),\
-        \frac{\sqrt3}{\lVert M \rVert}\,\Pi\,G\ (\text{unit gains with size}),\
-        \frac{\lVert M \rVert}{\sqrt3}\,J\,G\ (\text{svd without size})\Big\}
+        &J\,G\ (\text{svd}),\ \frac{\lVert M \rVert}{\sqrt3}\,J\,G\ (\text{svd without size}), \\
+        &\Pi\,G\ (\text{unit gains}),\
+        \frac{\sqrt3}{\lVert M \rVert}\,\Pi\,G\ (\text{unit gains with size})\Big\}
 
     ``Pi`` is the projector on turns of ``R``: the Jacobian ``J`` with all gains set to 1. With
     ``"svd"`` twice this is ``svd_orthogonalize``. The length of SVD's gradient has two causes:
