@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import chapter_numbers
 import docstrings
+import page_weight
 import pytest
 import tags
 import theme_fixes
+import tinycss2
 import typeset
 from docutils import nodes
 from docutils.utils import new_document
@@ -101,3 +103,36 @@ def test_formulas_are_set_with_their_number_and_for_a_screen_reader():
 def test_a_wrong_formula_stops_the_build():
     with pytest.raises(ValueError, match=r"Undefined control sequence.*\\nonsense"):
         typeset.set_formulas([(r"a + \nonsense", False)])
+
+
+CSS = """
+.seen, .never:hover, a:is(.never, .other) > .seen { color: red }
+.never { color: blue }
+:not(.never) > p { color: green }
+@media (max-width: 9px) { .never { top: 0 } .sd-m-1\\/2 { top: 1px } }
+@media print { .never { top: 0 } }
+@font-face { font-family: F; src: url(f.woff) }
+"""
+
+
+def test_only_rules_that_no_page_can_use_are_left_out():
+    words = page_weight.words_of(['<p class="seen sd-m-1/2">'])
+    rules = tinycss2.parse_stylesheet(CSS, skip_comments=True, skip_whitespace=True)
+    css = page_weight.used_rules(rules, words)
+    assert ".seen,a:is(.never, .other) > .seen{" in css
+    assert ":not(.never) > p{" in css and "1px" in css and "@font-face" in css
+    assert "blue" not in css and "print" not in css and "hover" not in css
+
+
+def test_pictures_become_files_and_those_behind_a_slider_come_last(tmp_path):
+    page = (
+        '<img alt="A" src="data:image/webp;base64,AAAA"><img hidden alt="B" width="3" '
+        'src="data:image/webp;base64,AAAB"><img alt="C" src="data:image/webp;base64,AAAA">'
+    )
+    moved = page_weight.move_pictures(tmp_path, page, "../")
+    assert "base64" not in moved and moved.count('src="../_static/pictures/') == 3
+    assert moved.count('loading="lazy"') == 2 and moved.count('fetchpriority="low"') == 1
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*.webp")) == [
+        b"\0\0\0",
+        b"\0\0\1",
+    ]

