@@ -200,6 +200,7 @@ def test_examples_on_the_page_print_what_it_shows(page):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # the exporter's own
 def test_the_recipe_for_shipping_a_network_runs(tmp_path, monkeypatch):
     """The blocks without a prompt, which compile and export, and take their time."""
     text = (BOOK / "recipes.md").read_text(encoding="utf-8")
