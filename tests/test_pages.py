@@ -122,7 +122,8 @@ def letters_without_a_shape(page):
         """async () => {
           await document.fonts.ready;
           const lost = [...document.fonts].filter(f => f.status === 'error').map(f => f.family);
-          const letters = '.bd-article mjx-container mjx-c:not(.mjx-c2061)';  // has none: f of x
+          // Parts of a brace have no class, and the sign of f(x) between f and its bracket no width.
+          const letters = '.bd-article mjx-container mjx-c[class]:not(.mjx-c2061)';
           const empty = [...document.querySelectorAll(letters)]
             .filter(e => e.offsetParent && !e.closest('details, .toggle-hidden'))
             .filter(e => e.getBoundingClientRect().width === 0);
