@@ -122,7 +122,7 @@ def letters_without_a_shape(page):
         """async () => {
           await document.fonts.ready;
           const lost = [...document.fonts].filter(f => f.status === 'error').map(f => f.family);
-          // Parts of a brace have no class, and the sign of f(x) between f and its bracket no width.
+          // Parts of a brace have no class; the sign between f and its bracket has no width.
           const letters = '.bd-article mjx-container mjx-c[class]:not(.mjx-c2061)';
           const empty = [...document.querySelectorAll(letters)]
             .filter(e => e.offsetParent && !e.closest('details, .toggle-hidden'))
