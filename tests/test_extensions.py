@@ -136,3 +136,21 @@ def test_pictures_become_files_and_those_behind_a_slider_come_last(tmp_path):
         b"\0\0\0",
         b"\0\0\1",
     ]
+
+
+def test_a_second_build_keeps_the_sheets_of_pages_that_it_does_not_write(tmp_path):
+    static = tmp_path / "_static"
+    static.mkdir()
+    (static / "documentation_options.js").write_text("const a = 1;")
+    for name in ("theme", "math"):
+        (static / f"{name}.css").write_text(f".{name} {{ top: 0 }}")
+    link = '<link rel="stylesheet" href="_static/{}.css">\n'
+    page = '<html><head>\n{}</head><p class="theme math">'
+    app = SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=tmp_path)
+    for links in (link.format("theme") + link.format("math"), link.format("math"), ""):
+        if links:
+            (tmp_path / "a.html").write_text(page.format(links))
+        page_weight.lighten(app, None)
+        css = (static / "all.css").read_text()
+        assert ".theme{" in css and ".math{" in css
+        assert (tmp_path / "a.html").read_text().count("stylesheet") == 1

@@ -158,19 +158,16 @@ def lighten(app, exception):
         if "_static" not in path.relative_to(site).parts  # the theme leaves a template there
     }
     scripts = [path.read_text(encoding="utf-8") for path in site.rglob("*.js")]
-    sheets = list(
-        dict.fromkeys(
-            sheet["path"]
-            for text in pages.values()
-            for sheet in SHEET.finditer(text)
-            if sheet["path"] != BUNDLE
-        )
-    )
-    if not sheets:  # nothing was written anew
-        return
+    # A build that is not the first writes few pages anew: the others have lost their links.
+    bundle = site / BUNDLE
+    known = bundle.read_text(encoding="utf-8").partition("\n")[0] if bundle.exists() else ""
+    linked = [sheet["path"] for text in pages.values() for sheet in SHEET.finditer(text)]
+    sheets = dict.fromkeys([*known.split()[1:-1], *linked])
+    sheets.pop(BUNDLE, None)
     words = words_of([*pages.values(), *scripts])
     css = "\n".join(read_sheet(site, sheet, words) for sheet in sheets)
-    (site / BUNDLE).write_text(make_fonts_small(site, css), encoding="utf-8")
+    first_line = f"/* {' '.join(sheets)} */\n"
+    bundle.write_text(first_line + make_fonts_small(site, css), encoding="utf-8")
     options = (site / "_static/documentation_options.js").read_text(encoding="utf-8")
     for path, text in pages.items():
         if not SHEET.search(text):
